@@ -1,0 +1,205 @@
+"""
+Bytes to commands and back: words, quotes, options, numbers.
+
+A command is a verb and words.  A word in double quotes may hold blanks, and is never
+an option; ``key=value`` and ``key="quoted value"`` are options where the verb has
+some, and fields in a reply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from filesrv.wire.errors import BadArguments
+
+__all__ = [
+    "MAX_LINE",
+    "MAX_NUMBER",
+    "Command",
+    "Syntax",
+    "Word",
+    "format_command",
+    "format_word",
+    "number",
+    "split_verb",
+    "word_at",
+    "words",
+]
+
+#: Bytes of a command without its line ending.  RFC 5321 allows SMTP 512, HTTP servers
+#: take 8 KiB; 4 KiB holds two names of 1024 bytes with every byte escaped.
+MAX_LINE = 4096
+
+#: The largest size and offset: what off_t, and an SQLite integer, can hold.
+MAX_NUMBER = 2**63 - 1
+
+_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+_WORD = re.compile(
+    r"[ \t]*(?:(?P<key>[a-z][a-z0-9-]*)=)?"
+    r'(?:"(?P<quoted>(?:[^"\\]|\\["\\])*)"|(?P<bare>[^ \t"]*))(?=[ \t]|\Z)',
+    re.ASCII | re.DOTALL,
+)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_NEEDS_QUOTES = re.compile(r'[ \t"\\=]|\A\Z')
+
+
+class Word(NamedTuple):
+    """One word of a line: perhaps a key, the text, and whether it stood in quotes."""
+
+    key: str | None
+    text: str
+    quoted: bool
+
+    @property
+    def positional(self) -> str:
+        """The word as an argument, its ``key=`` being part of the text."""
+        return self.text if self.key is None else f"{self.key}={self.text}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """
+    One command, its words put where its verb's L{Syntax} wants them.
+
+    @ivar verb: in capitals.
+    @ivar arguments: the positional words.
+    @ivar options: the ``option=value`` words.
+    @ivar text: every byte after the blank that ends the verb.
+    """
+
+    verb: str
+    arguments: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    text: bytes = b""
+
+    def argument(self, index: int) -> str | None:
+        """The positional word at C{index}, or L{None} where it was left out."""
+        return self.arguments[index] if index < len(self.arguments) else None
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """
+    Which words a verb takes.
+
+    @ivar required: what the words are that must be there, for the help.
+    @ivar optional: those that may follow.
+    @ivar options: the keys that may be given as ``key=value``.
+    @ivar bare: whether the verb takes its text as it came (ECHO).
+    """
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    bare: bool = False
+
+    def bind(self, verb: str, text: bytes) -> Command:
+        """
+        Sort the words of C{text} into arguments and options.
+
+        @raise BadArguments: too few or too many, an unknown option, a broken quote.
+        """
+        if self.bare:
+            return Command(verb, text=text)
+        arguments: list[str] = []
+        options: dict[str, str] = {}
+        for word in words(text):
+            if word.key is None or len(arguments) < len(self.required):
+                arguments.append(word.positional)
+            elif word.key not in self.options or word.key in options:
+                raise BadArguments(f"usage: {self.usage(verb)}")
+            else:
+                options[word.key] = word.text
+        if not len(self.required) <= len(arguments) <= len(self.required + self.optional):
+            raise BadArguments(f"usage: {self.usage(verb)}")
+        return Command(verb, tuple(arguments), options, text)
+
+    def usage(self, verb: str) -> str:
+        """The command in one line, for HELP and for refusals."""
+        parts = [verb, *self.required]
+        parts += [f"[{word}]" for word in self.optional]
+        parts += [f"[{key}=...]" for key in self.options]
+        return " ".join(parts)
+
+
+def split_verb(line: bytes) -> tuple[str, bytes]:
+    """
+    The verb of a line in capitals, and every byte after the one blank behind it.
+
+    A verb that is not ASCII is returned as something that no table holds.
+    """
+    verb, _, text = line.partition(b" ")
+    if b"\t" in verb:
+        verb, _, text = line.partition(b"\t")
+    return verb.decode("ascii", "replace").upper(), text
+
+
+def words(text: bytes) -> list[Word]:
+    """
+    The words of C{text}.
+
+    Bytes that are not UTF-8 become lone surrogates, which no name may hold.
+
+    @raise BadArguments: a quote that is not closed, or that stands inside a word.
+    """
+    line = text.decode("utf-8", "surrogateescape").rstrip(" \t")
+    found: list[Word] = []
+    position = 0
+    while position < len(line):
+        word, position = word_at(line, position)
+        if word is None:
+            raise BadArguments("a quote is not closed, or stands inside a word")
+        found.append(word)
+    return found
+
+
+def word_at(line: str, position: int) -> tuple[Word | None, int]:
+    """
+    The word that starts at C{position} or behind the blanks there, and where it ends;
+    L{None} where no word can be read.
+    """
+    match = _WORD.match(line, position)
+    if match is None:
+        return None, position
+    if match["quoted"] is None:
+        return Word(match["key"], match["bare"], quoted=False), match.end()
+    return Word(match["key"], _ESCAPED.sub(r"\1", match["quoted"]), quoted=True), match.end()
+
+
+def number(text: str) -> int:
+    """
+    A count of bytes.
+
+    @raise BadArguments: anything but one to nineteen digits 0 to 9.  C{int} would also
+        take signs, underscores, blanks and the digits of other scripts.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise BadArguments("a number is one to nineteen digits")
+    return int(text)
+
+
+def format_word(text: str) -> str:
+    """C{text} as one word that L{words} reads back as it was, in quotes where needed."""
+    if not _NEEDS_QUOTES.search(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def format_command(verb: str, *arguments: object, **options: object) -> bytes:
+    """
+    A command line without its ending.  An option that is L{None} is left out, and an
+    underscore in its name stands for the wire's hyphen.
+    """
+    parts = [verb]
+    parts += [format_word(str(argument)) for argument in arguments]
+    parts += [
+        f"{key.rstrip('_').replace('_', '-')}={format_word(str(value))}"
+        for key, value in options.items()
+        if value is not None
+    ]
+    return " ".join(parts).encode("utf-8", "surrogateescape")

@@ -1,0 +1,57 @@
+"""
+What a name is.  Where it leads is the business of L{filesrv.store.root} alone.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from filesrv.wire.errors import BadName
+
+__all__ = ["MAX_NAME", "MAX_PART", "STATE_DIRECTORY", "check_directory", "check_name"]
+
+#: Bytes of a whole name.
+MAX_NAME = 1024
+
+#: Bytes of one part: NAME_MAX of every common file system.
+MAX_PART = 255
+
+#: Where the server keeps its own state, under its root; no name leads there.
+STATE_DIRECTORY = ".filesrv"
+
+
+def check_name(name: str) -> str:
+    """
+    Return C{name} if it may be a file's.
+
+    @raise BadName: it is empty, absolute, too long, not UTF-8, climbs with ``..``, has
+        empty parts or control characters, or is the server's own.
+    """
+    try:
+        encoded = name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadName("a name is UTF-8") from None
+    if len(encoded) > MAX_NAME:
+        raise BadName(f"a name has at most {MAX_NAME} bytes")
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise BadName("a name has no control characters")
+    parts = name.split("/")
+    if parts[0] == STATE_DIRECTORY:
+        raise BadName("that name is the server's own")
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise BadName("a name is a relative path without empty parts, . and ..")
+        if len(part.encode("utf-8")) > MAX_PART:
+            raise BadName(f"a part of a name has at most {MAX_PART} bytes")
+    return name
+
+
+def check_directory(name: str) -> str:
+    """
+    Like L{check_name}, for a directory: one ``/`` at the end is dropped, as LIST shows
+    it, and C{""} is the root.
+
+    @raise BadName: as L{check_name}.
+    """
+    name = name[:-1] if name.endswith("/") and name != "/" else name
+    return check_name(name) if name else ""

@@ -1,0 +1,49 @@
+"""
+Telnet's negotiation, taken out of lines (RFC 854, RFC 855).
+
+A telnet client sends commands behind the byte 0xFF (IAC), for instance when Ctrl-C is
+typed.  They mean nothing here.  A payload is never passed through this module.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["IAC", "strip_telnet"]
+
+IAC = 0xFF
+_SB, _SE = 0xFA, 0xF0
+
+_SEQUENCE = re.compile(
+    rb"\xff(?:"
+    rb"\xfa(?:[^\xff]|\xff[^\xf0])*?(?:\xff\xf0|\xff?\Z)"  # SB ... SE, or the line's end
+    rb"|[\xfb-\xfe](?s:.)?"  # WILL, WONT, DO, DONT and an option
+    rb"|\xff"  # an 0xFF that was meant
+    rb"|[\xf0-\xf9]"  # the other commands have no parameter
+    rb"|)",  # 0xFF before anything else says nothing
+    re.DOTALL,
+)
+_OPEN_SUBNEGOTIATION = re.compile(rb"\xff\xfa(?:[^\xff]|\xff[^\xf0])*\xff?\Z", re.DOTALL)
+_REST_OF_SUBNEGOTIATION = re.compile(rb"\A(?:[^\xff]|\xff[^\xf0])*?\xff\xf0", re.DOTALL)
+
+
+def strip_telnet(line: bytes, subnegotiating: bool = False) -> tuple[bytes, bool]:
+    """
+    C{line} without telnet's commands, and whether it ends inside a subnegotiation.
+
+    An LF always ends a line, so a subnegotiation that holds that byte (a window ten
+    rows high) reaches into the next line.  It is cut there if it ends there; if not,
+    the line is taken as typed, so that no stray byte can silence a connection.
+
+    @param subnegotiating: what the previous line's call returned.
+    """
+    if subnegotiating:
+        line = _REST_OF_SUBNEGOTIATION.sub(b"", line, count=1)
+    if IAC not in line:
+        return line, False
+    still = _OPEN_SUBNEGOTIATION.search(line) is not None
+    return _SEQUENCE.sub(_replacement, line), still
+
+
+def _replacement(match: re.Match[bytes]) -> bytes:
+    return b"\xff" if match[0] == b"\xff\xff" else b""
