@@ -66,7 +66,7 @@ class FilesrvError(Exception):
     closes: ClassVar[bool] = False
     default_words: ClassVar[str] = ""
 
-    def __init__(self, words: str = "", **fields: object) -> None:
+    def __init__(self, words: str = "", /, **fields: object) -> None:
         self.words = words or self.default_words
         self.fields = {key: str(value) for key, value in fields.items()}
         super().__init__(self.words)

@@ -30,7 +30,8 @@ __all__ = [
 ]
 
 #: Bytes of a command without its line ending.  RFC 5321 allows SMTP 512, HTTP servers
-#: take 8 KiB; 4 KiB holds two names of 1024 bytes with every byte escaped.
+#: take 8 KiB; 4 KiB holds the longest name with every byte escaped, and two of the
+#: longest that need no more than a few escapes.
 MAX_LINE = 4096
 
 #: The largest size and offset: what off_t, and an SQLite integer, can hold.
@@ -38,13 +39,17 @@ MAX_NUMBER = 2**63 - 1
 
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
+_BLANKS = re.compile(r"[ \t]*", re.ASCII)
+# The blanks before a word are no part of this pattern: giving some of them back, it
+# would find an empty word before a broken one, for ever at the same place.
 _WORD = re.compile(
-    r"[ \t]*(?:(?P<key>[a-z][a-z0-9-]*)=)?"
+    r"(?:(?P<key>[a-z][a-z0-9-]*)=)?"
     r'(?:"(?P<quoted>(?:[^"\\]|\\["\\])*)"|(?P<bare>[^ \t"]*))(?=[ \t]|\Z)',
     re.ASCII | re.DOTALL,
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_NEEDS_QUOTES = re.compile(r'[ \t"\\=]|\A\Z')
+# A CR too, for the one at the end of a line would be taken for a part of its ending.
+_NEEDS_QUOTES = re.compile(r'[ \t\r"\\=]|\A\Z')
 
 
 class Word(NamedTuple):
@@ -130,8 +135,11 @@ def split_verb(line: bytes) -> tuple[str, bytes]:
     """
     The verb of a line in capitals, and every byte after the one blank behind it.
 
-    A verb that is not ASCII is returned as something that no table holds.
+    Blanks before the verb are dropped, so that a line of blanks is as empty as it looks
+    and has the verb C{""}.  A verb that is not ASCII is returned as something that no
+    table holds.
     """
+    line = line.lstrip(b" \t")
     verb, _, text = line.partition(b" ")
     if b"\t" in verb:
         verb, _, text = line.partition(b"\t")
@@ -162,7 +170,8 @@ def word_at(line: str, position: int) -> tuple[Word | None, int]:
     The word that starts at C{position} or behind the blanks there, and where it ends;
     L{None} where no word can be read.
     """
-    match = _WORD.match(line, position)
+    blanks = _BLANKS.match(line, position)
+    match = _WORD.match(line, blanks.end() if blanks else position)
     if match is None:
         return None, position
     if match["quoted"] is None:
@@ -194,6 +203,8 @@ def format_command(verb: str, *arguments: object, **options: object) -> bytes:
     """
     A command line without its ending.  An option that is L{None} is left out, and an
     underscore in its name stands for the wire's hyphen.
+
+    @raise BadArguments: a word holds an LF; what stood behind it would be a command too.
     """
     parts = [verb]
     parts += [format_word(str(argument)) for argument in arguments]
@@ -202,4 +213,7 @@ def format_command(verb: str, *arguments: object, **options: object) -> bytes:
         for key, value in options.items()
         if value is not None
     ]
-    return " ".join(parts).encode("utf-8", "surrogateescape")
+    line = " ".join(parts)
+    if "\n" in line:
+        raise BadArguments("a command is one line")
+    return line.encode("utf-8", "surrogateescape")

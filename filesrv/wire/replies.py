@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from filesrv.wire.errors import BY_CODE, FilesrvError
-from filesrv.wire.grammar import format_word, word_at
+from filesrv.wire.errors import BY_CODE, BadArguments, FilesrvError
+from filesrv.wire.grammar import format_word, number, word_at
 
 __all__ = ["MalformedReply", "Reply", "err", "field_text", "ok", "parse_reply"]
+
+_LINE_ENDINGS = str.maketrans("\r\n", "  ")
 
 
 class MalformedReply(Exception):
@@ -44,10 +46,10 @@ class Reply:
 
         @raise MalformedReply: it is missing, or is no number.
         """
-        value = self.fields.get(key, "")
-        if not (value.isascii() and value.isdigit()):
-            raise MalformedReply(f"the reply lacks the number {key}=")
-        return int(value)
+        try:
+            return number(self.fields.get(key, ""))
+        except BadArguments:
+            raise MalformedReply(f"the reply lacks the number {key}=") from None
 
 
 class _Unknown(FilesrvError):
@@ -73,7 +75,9 @@ def _line(start: str, fields: Mapping[str, object], words_for_people: str) -> by
     parts += [field_text(key, value) for key, value in fields.items() if value is not None]
     if words_for_people:
         parts.append(words_for_people)
-    return " ".join(parts).encode("utf-8", "surrogateescape")
+    # A reply is one line, whatever its words were made from.
+    line = " ".join(parts).translate(_LINE_ENDINGS)
+    return line.encode("utf-8", "surrogateescape")
 
 
 def field_text(key: str, value: object) -> str:

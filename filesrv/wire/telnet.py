@@ -16,14 +16,13 @@ _SB, _SE = 0xFA, 0xF0
 
 _SEQUENCE = re.compile(
     rb"\xff(?:"
-    rb"\xfa(?:[^\xff]|\xff[^\xf0])*?(?:\xff\xf0|\xff?\Z)"  # SB ... SE, or the line's end
+    rb"\xfa(?:[^\xff]|\xff[^\xf0])*?(?:\xff\xf0|(?P<open>\xff?)\Z)"  # SB ... SE, or an open end
     rb"|[\xfb-\xfe](?s:.)?"  # WILL, WONT, DO, DONT and an option
-    rb"|\xff"  # an 0xFF that was meant
+    rb"|(?P<meant>\xff)"  # an 0xFF that was meant
     rb"|[\xf0-\xf9]"  # the other commands have no parameter
     rb"|)",  # 0xFF before anything else says nothing
     re.DOTALL,
 )
-_OPEN_SUBNEGOTIATION = re.compile(rb"\xff\xfa(?:[^\xff]|\xff[^\xf0])*\xff?\Z", re.DOTALL)
 _REST_OF_SUBNEGOTIATION = re.compile(rb"\A(?:[^\xff]|\xff[^\xf0])*?\xff\xf0", re.DOTALL)
 
 
@@ -41,9 +40,11 @@ def strip_telnet(line: bytes, subnegotiating: bool = False) -> tuple[bytes, bool
         line = _REST_OF_SUBNEGOTIATION.sub(b"", line, count=1)
     if IAC not in line:
         return line, False
-    still = _OPEN_SUBNEGOTIATION.search(line) is not None
+    # Only the sequences tell what an 0xFF 0xFA is: behind another 0xFF it is data.
+    sequences = list(_SEQUENCE.finditer(line))
+    still = sequences[-1]["open"] is not None
     return _SEQUENCE.sub(_replacement, line), still
 
 
 def _replacement(match: re.Match[bytes]) -> bytes:
-    return b"\xff" if match[0] == b"\xff\xff" else b""
+    return match["meant"] or b""

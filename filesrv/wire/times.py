@@ -14,11 +14,16 @@ __all__ = ["NANOSECONDS", "local_time", "parse_time", "utc_time"]
 NANOSECONDS = 1_000_000_000
 
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?"
-    r"(?:[Zz]|([+-])(\d\d):(\d\d))",
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):([0-5]\d|60)(?:\.(\d{1,9})\d*)?"
+    r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SECOND = timedelta(seconds=1)
+
+#: Seconds since the epoch of the first and the last moment that RFC 3339 can write.
+_FIRST = (datetime.min.replace(tzinfo=timezone.utc) - _EPOCH) // _SECOND
+_LAST = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // _SECOND
 
 
 def local_time(seconds: float) -> str:
@@ -27,11 +32,16 @@ def local_time(seconds: float) -> str:
 
 
 def utc_time(nanoseconds: int) -> str:
-    """Nanoseconds since the epoch, in UTC, without digits that say nothing."""
+    """
+    Nanoseconds since the epoch, in UTC, without digits that say nothing.
+
+    A file system holds times that RFC 3339 cannot write; they become the nearest that
+    it can, so that one such file does not spoil a listing.
+    """
     seconds, fraction = divmod(nanoseconds, NANOSECONDS)
-    whole = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    moment = _EPOCH + timedelta(seconds=min(max(seconds, _FIRST), _LAST))
     digits = f".{fraction:09d}".rstrip("0").rstrip(".")
-    return f"{whole}{digits}Z"
+    return f"{moment.replace(tzinfo=None).isoformat()}{digits}Z"
 
 
 def parse_time(text: str) -> int:
@@ -47,11 +57,11 @@ def parse_time(text: str) -> int:
         year, month, day, hour, minute, second = (int(match[group]) for group in range(1, 7))
         # A leap second is the first instant of the next minute to every file system.
         moment = datetime(year, month, day, hour, minute, tzinfo=timezone.utc)
-        moment += timedelta(seconds=min(second, 60))
+        moment += timedelta(seconds=second)
         if match[8]:
             offset = timedelta(hours=int(match[9]), minutes=int(match[10]))
             moment -= offset if match[8] == "+" else -offset
     except (ValueError, OverflowError):
         raise BadArguments("a time looks like 2026-11-20T10:30:00Z") from None
-    whole = (moment - _EPOCH) // timedelta(seconds=1)
+    whole = (moment - _EPOCH) // _SECOND
     return whole * NANOSECONDS + int((match[7] or "").ljust(9, "0"))

@@ -1,0 +1,71 @@
+"""
+What a failed system call means to a client: the one table from errno to refusal.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from twisted.logger import Logger
+
+from filesrv.wire.errors import (
+    BadName,
+    Denied,
+    Exists,
+    FilesrvError,
+    Internal,
+    NoSpace,
+    NotFound,
+)
+from filesrv.wire.grammar import format_word
+
+__all__ = ["refusals"]
+
+_log = Logger()
+
+
+def _not_found(name: str) -> FilesrvError:
+    return NotFound(f"there is no file {format_word(name)}")
+
+
+def _in_the_way(name: str) -> FilesrvError:
+    return Exists(f"{format_word(name)} is not empty, or a file is where a directory is needed")
+
+
+_BY_ERRNO: dict[int, Callable[[str], FilesrvError]] = {
+    errno.ENOENT: _not_found,
+    errno.ELOOP: _not_found,
+    errno.ENOTDIR: _not_found,
+    errno.EEXIST: _in_the_way,
+    errno.ENOTEMPTY: _in_the_way,
+    errno.EISDIR: _in_the_way,
+    errno.EINVAL: lambda name: BadName(f"{format_word(name)} cannot be the name of that"),
+    errno.ENAMETOOLONG: lambda name: BadName("the name is too long for the server's disk"),
+    errno.EACCES: lambda name: Denied("the server may not do that"),
+    errno.EPERM: lambda name: Denied("the server may not do that"),
+    errno.EROFS: lambda name: Denied("the server's files are read-only"),
+    errno.ENOSPC: lambda name: NoSpace(),
+    errno.EDQUOT: lambda name: NoSpace(),
+    errno.EFBIG: lambda name: NoSpace("the file is larger than the server's disk takes"),
+}
+
+#: What the client did not cause, and the log should therefore tell.
+_SERVERS_OWN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def refusals(name: str) -> Iterator[None]:
+    """
+    Turn an L{OSError} of the work inside into the refusal that a client is told.
+
+    @param name: the name that the client used, for the words; paths are for the log.
+    """
+    try:
+        yield
+    except OSError as error:
+        known = _BY_ERRNO.get(error.errno or 0)
+        if known is None or error.errno in _SERVERS_OWN:
+            _log.error("{name!r}: {error}", name=name, error=error)
+        raise (Internal() if known is None else known(name)) from error

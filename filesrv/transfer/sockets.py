@@ -1,0 +1,131 @@
+"""
+The one place for socket options, and for what the kernel says of a connection.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import os
+import socket
+import struct
+import termios
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.interfaces import ISSLTransport, ITransport
+
+__all__ = [
+    "TCPInfo",
+    "peer_user",
+    "pending_error",
+    "socket_of",
+    "tcp_info",
+    "unsent",
+]
+
+
+def socket_of(transport: ITransport | None) -> socket.socket | None:
+    """
+    The socket under a transport, where its bytes go as they are.
+
+    L{None} for TLS (the kernel does not have the plain bytes), for transports in
+    memory, and after the end of the connection.
+    """
+    handle = getattr(transport, "getHandle", None)
+    if handle is None or ISSLTransport.providedBy(transport) or getattr(transport, "TLS", False):
+        return None
+    try:
+        found = handle()
+    except AttributeError:  # Twisted deletes its socket when the connection ends.
+        return None
+    return found if isinstance(found, socket.socket) and found.fileno() >= 0 else None
+
+
+def unsent(sock: socket.socket) -> int:
+    """
+    Bytes that were written and that the peer's kernel has not acknowledged.
+
+    Source: SIOCOUTQ of tcp(7); 0 where the system does not tell.
+    """
+    count = array.array("i", [0])
+    try:
+        fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, count, True)
+    except OSError:
+        return 0
+    return count[0]
+
+
+def pending_error(sock: socket.socket) -> OSError | None:
+    """The error that ended the connection, if nobody has been told of it yet (SO_ERROR)."""
+    try:
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    except OSError as error:
+        return error
+    return OSError(code, os.strerror(code)) if code else None
+
+
+def peer_user(sock: Any) -> int | None:
+    """The user id behind a Unix socket (SO_PEERCRED of unix(7)); L{None} elsewhere."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None or getattr(sock, "family", None) != socket.AF_UNIX:
+        return None
+    try:
+        _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, option, 12))
+    except OSError:
+        return None
+    return int(uid)
+
+
+@dataclass(frozen=True)
+class TCPInfo:
+    """
+    What the kernel knows of a TCP connection: the part of C{struct tcp_info} in
+    C{linux/tcp.h} that tells a dead peer from a slow one.
+
+    @ivar probes: keep-alive or window probes sent since the peer last answered one.
+    @ivar backoff: how often the timer of what is sent again has been doubled.
+    @ivar unacknowledged: segments in flight.
+    @ivar since_data_received: milliseconds.
+    @ivar since_ack_received: milliseconds.
+    """
+
+    state: int
+    retransmits: int
+    probes: int
+    backoff: int
+    unacknowledged: int
+    since_data_received: int
+    since_ack_received: int
+
+
+_TCP_INFO = struct.Struct("=8B24I")
+
+
+def tcp_info(sock: socket.socket) -> TCPInfo | None:
+    """L{None} where the system does not tell, or the socket is not TCP."""
+    option = getattr(socket, "TCP_INFO", None)
+    if option is None:
+        return None
+    try:
+        raw = sock.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO.size)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOPROTOOPT, errno.ENOTSUP, errno.EBADF):
+            return None
+        raise
+    if len(raw) < _TCP_INFO.size:
+        return None
+    values = _TCP_INFO.unpack(raw)
+    # After eight bytes: rto, ato, snd_mss, rcv_mss, unacked, sacked, lost, retrans,
+    # fackets, last_data_sent, last_ack_sent, last_data_recv, last_ack_recv.
+    words = values[8:]
+    return TCPInfo(
+        state=values[0],
+        retransmits=values[2],
+        probes=values[3],
+        backoff=values[4],
+        unacknowledged=words[4],
+        since_data_received=words[11],
+        since_ack_received=words[12],
+    )
