@@ -128,12 +128,17 @@ class Partials:
         """
         return Partial(self._directory, id)
 
+    def status(self, id: str) -> os.stat_result | None:
+        """Of an unfinished file; L{None} where nothing of it is here."""
+        try:
+            return os.stat(id, dir_fd=self._directory)
+        except FileNotFoundError:
+            return None
+
     def size(self, id: str) -> int:
         """How much of it has arrived; 0 if nothing has."""
-        try:
-            return os.stat(id, dir_fd=self._directory).st_size
-        except FileNotFoundError:
-            return 0
+        found = self.status(id)
+        return 0 if found is None else found.st_size
 
     def ids(self) -> Iterator[str]:
         """Every upload of which something is here."""

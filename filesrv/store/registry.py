@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -45,6 +45,10 @@ class Direction(enum.Enum):
     DOWNLOAD = "download"
 
 
+#: Client, name, direction.
+Key = tuple[str, str, Direction]
+
+
 @dataclass(frozen=True)
 class Unfinished:
     """
@@ -63,24 +67,28 @@ class Unfinished:
     direction: Direction
     id: str
     size: int
-    version: str
-    delivered: int
-    touched: float
-    ended: Ending | None
+    version: str = ""
+    delivered: int = 0
+    touched: float = 0.0
+    ended: Ending | None = None
+
+    @property
+    def key(self) -> Key:
+        """What no two rows have in common."""
+        return (self.client, self.name, self.direction)
 
 
 @dataclass(eq=False)
 class Claim:
     """
-    The right to work on one row, until it is released or another connection of the
+    The right to work on one transfer, until it is released or another connection of the
     same client takes it over.
 
-    @ivar row: as it was when the claim was made.
+    @ivar row: what is written of it.
     """
 
     row: Unfinished
     on_taken_over: Callable[[], None]
-    active: bool = True
 
 
 class Registry:
@@ -95,7 +103,7 @@ class Registry:
         """
         self._clock = clock
         self.keep = keep
-        self._claims: dict[tuple[str, str, Direction], Claim] = {}
+        self._claims: dict[Key, Claim] = {}
         self._db = sqlite3.connect(path, isolation_level=None)
         # With a write-ahead log a commit is one write and no flush.  A power cut may
         # lose the last rows, never the file; what a row of an upload stood for is
@@ -120,7 +128,11 @@ class Registry:
 
     def of_client(self, client: str) -> list[Unfinished]:
         """Every unfinished transfer of one client, the oldest first."""
-        return self._rows("WHERE client=? ORDER BY touched, name", client)
+        rows = {row.id: row for row in self._rows("WHERE client=?", client)}
+        rows |= {
+            claim.row.id: claim.row for claim in self._claims.values() if claim.row.client == client
+        }
+        return sorted(rows.values(), key=lambda row: (row.touched, row.name))
 
     def all(self) -> list[Unfinished]:
         """Every row."""
@@ -130,79 +142,80 @@ class Registry:
         """When a row expires if nobody comes back, in seconds since the epoch."""
         return row.touched + self.keep
 
-    def is_active(self, row: Unfinished) -> bool:
-        """Whether a connection works on the row."""
-        return (row.client, row.name, row.direction) in self._claims
+    def active(self, client: str, name: str, direction: Direction) -> Claim | None:
+        """The claim of the connection that works on a transfer, if one does."""
+        return self._claims.get((client, name, direction))
 
     def take_over(self, client: str, name: str, direction: Direction) -> None:
-        """Make whoever works on the row let go of it before this returns."""
-        claim = self._claims.get((client, name, direction))
+        """Make whoever works on the transfer let go of it before this returns."""
+        claim = self.active(client, name, direction)
         if claim is not None:
             claim.on_taken_over()
             self.release(claim, Ending.TAKEN_OVER)
 
-    def claim(
-        self,
-        client: str,
-        name: str,
-        direction: Direction,
-        *,
-        id: str,
-        size: int,
-        version: str = "",
-        delivered: int = 0,
-        on_taken_over: Callable[[], None],
-    ) -> Claim:
+    def claim(self, row: Unfinished, on_taken_over: Callable[[], None]) -> Claim:
         """
-        Write the row of a transfer that begins or goes on, and work on it.
+        Work on a transfer that begins or goes on.
 
-        Nobody may work on it already: see L{take_over}.
+        Nothing is written yet (see L{record}), so that a small file costs no row.
+        Whoever worked on it before and was not taken over goes on unregistered.
         """
-        key = (client, name, direction)
-        assert key not in self._claims, "taken over first"
-        row = Unfinished(
-            client, name, direction, id, size, version, delivered, self._clock.seconds(), None
-        )
-        self._db.execute(
-            f"INSERT OR REPLACE INTO transfers ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",
-            (client, name, direction.value, id, size, version, delivered, row.touched, None),
-        )
-        claim = self._claims[key] = Claim(row, on_taken_over)
+        claim = Claim(replace(row, touched=self._clock.seconds()), on_taken_over)
+        self._claims[row.key] = claim
         return claim
 
-    def release(self, claim: Claim, ended: Ending | None, delivered: int | None = None) -> None:
+    def record(self, claim: Claim, delivered: int | None = None) -> None:
         """
-        Stop working on a row and keep it.  A second call does nothing.
+        Write the row of a claim, so that it outlives this process.
 
-        @param delivered: bytes that the client of a download has now.
+        @param delivered: bytes that the client of a download has by now.
         """
-        if not self._unclaim(claim):
-            return
-        self._db.execute(
-            "UPDATE transfers SET touched=?, ended=?, delivered=coalesce(?, delivered) WHERE id=?",
-            (self._clock.seconds(), ended and ended.value, delivered, claim.row.id),
-        )
+        if self._claims.get(claim.row.key) is claim:
+            self._write(claim, ended=None, delivered=delivered)
+
+    def release(self, claim: Claim, ended: Ending, delivered: int | None = None) -> None:
+        """Stop working on a transfer and keep its row.  A second call does nothing."""
+        if self._unclaim(claim):
+            self._write(claim, ended, delivered)
 
     def finish(self, claim: Claim) -> None:
-        """Stop working on a row and forget it.  A second call does nothing."""
+        """Stop working on a transfer and forget it.  A second call does nothing."""
         if self._unclaim(claim):
             self.forget(claim.row)
 
     def forget(self, row: Unfinished) -> None:
-        """Remove a row."""
-        self._db.execute("DELETE FROM transfers WHERE id=?", (row.id,))
+        """Remove the row of a transfer, if it has one."""
+        self._db.execute(
+            "DELETE FROM transfers WHERE client=? AND name=? AND direction=?",
+            (row.client, row.name, row.direction.value),
+        )
 
     def expired(self) -> list[Unfinished]:
         """The rows whose time is over and that nobody works on."""
         oldest = self._clock.seconds() - self.keep
-        return [row for row in self._rows("WHERE touched<=?", oldest) if not self.is_active(row)]
+        rows = self._rows("WHERE touched<=?", oldest)
+        return [row for row in rows if row.key not in self._claims]
 
     def _unclaim(self, claim: Claim) -> bool:
-        was_active, claim.active = claim.active, False
-        row = claim.row
-        if was_active:
-            del self._claims[row.client, row.name, row.direction]
-        return was_active
+        if self._claims.get(claim.row.key) is not claim:
+            return False
+        del self._claims[claim.row.key]
+        return True
+
+    def _write(self, claim: Claim, ended: Ending | None, delivered: int | None) -> None:
+        row = claim.row = replace(
+            claim.row,
+            touched=self._clock.seconds(),
+            ended=ended,
+            delivered=claim.row.delivered if delivered is None else delivered,
+        )
+        self._db.execute(
+            f"INSERT OR REPLACE INTO transfers ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                *(row.client, row.name, row.direction.value, row.id, row.size, row.version),
+                *(row.delivered, row.touched, ended and ended.value),
+            ),
+        )
 
     def _rows(self, condition: str, *values: object) -> list[Unfinished]:
         query = f"SELECT {_COLUMNS} FROM transfers {condition}"

@@ -225,6 +225,13 @@ class Root:
         if not replace:
             raise Exists(f"{format_word(name)} is there already")
 
+    def check_present(self, name: str) -> None:
+        """
+        @raise NotFound: nothing has that name.
+        """
+        with refusals(name), self._parent(_without_slash(name)) as (parent, leaf):
+            os.stat(leaf, dir_fd=parent, follow_symlinks=False)
+
     @contextmanager
     def _parent(self, name: str, make: bool = False) -> Iterator[tuple[int, str]]:
         """The descriptor of the directory that holds C{name}, and the last part."""

@@ -52,11 +52,9 @@ def format_size(size: float) -> str:
 
 
 def _scaled(value: float, base: int, prefixes: tuple[str, ...]) -> str:
-    for prefix in prefixes[:-1]:
-        # 999.95 would be shown as 1000.0.
-        if value < base - 0.05:
-            break
+    scale = 0
+    # 999.95 would be shown as 1000.0.
+    while value >= base - 0.05 and scale < len(prefixes) - 1:
         value /= base
-    else:
-        prefix = prefixes[-1]
-    return f"{value:.0f}" if not prefix else f"{value:.1f}{prefix}"
+        scale += 1
+    return f"{value:.1f}{prefixes[scale]}" if scale else f"{value:.0f}"

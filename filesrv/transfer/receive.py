@@ -27,35 +27,39 @@ class Receiving:
     One payload on its way in.
 
     @ivar remaining: bytes still to come.
-    @ivar done: fires when all have come and the sink took them, fails when the sink
-        does or L{fail} is called.
+    @ivar refused: why the sink takes no more, if it does not.
+    @ivar done: fires when L{finish} is called, fails when L{fail} is.
     """
 
     def __init__(self, sink: Sink, length: int) -> None:
         self._sink = sink
         self.remaining = length
+        self.refused: Exception | None = None
         self.done: Deferred[None] = Deferred()
 
     def feed(self, data: bytes) -> bytes:
         """
-        Take what belongs to the payload and return what is behind it.
-
-        L{done} may fire, or fail, before this returns: a caller whose own state depends
-        on the end looks at L{remaining} first.
+        Take what belongs to the payload and return what is behind it.  Once the sink
+        has refused, the rest of the payload is only counted.
         """
         surplus = b""
         if len(data) > self.remaining:
             data, surplus = data[: self.remaining], data[self.remaining :]
         self.remaining -= len(data)
-        self._sink.write(data)
+        if self.refused is None:
+            try:
+                self._sink.write(data)
+            except Exception as error:
+                self.refused = error
         return surplus
 
     def finish(self) -> None:
-        """Tell whoever waits that all is here."""
-        if not self.done.called:
+        """The payload is over: tell whoever waits what became of it."""
+        if self.refused is None:
             self.done.callback(None)
+        else:
+            self.done.errback(self.refused)
 
     def fail(self, reason: BaseException) -> None:
         """Tell whoever waits that no more will come."""
-        if not self.done.called:
-            self.done.errback(reason)
+        self.done.errback(reason)

@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from filesrv.transfer.pace import Pace
-from filesrv.transfer.sockets import pending_error, socket_of
+from filesrv.transfer.sockets import pending_error, socket_of, unsent
 
 __all__ = ["ChunkSending", "FileShrank", "Outflow", "Run", "SendfileSending", "Sending"]
 
@@ -240,6 +240,8 @@ class Outflow:
     While replies wait to be read, C{full} has been called and C{drained} not yet: the
     owner takes no more commands meanwhile, so that a client that sends and never reads
     costs one transport buffer (64 KiB) and one reply.
+
+    @ivar ready: whether the transport takes more without growing its buffer.
     """
 
     def __init__(
@@ -258,13 +260,20 @@ class Outflow:
         self._reactor = reactor
         self._full, self._drained, self._lost = full, drained, lost
         self._sending: Sending | None = None
-        self._open = True
+        self._sent = self._delivered = 0
+        self._waiting: list[Deferred[None]] = []
+        self._open = self.ready = True
         transport.registerProducer(self, True)
 
     @property
-    def sent(self) -> int:
-        """Bytes of the current run that were handed on."""
-        return 0 if self._sending is None else self._sending.sent
+    def delivered(self) -> int:
+        """
+        How many bytes of the latest run the peer's machine has acknowledged, and after
+        the end of the connection, had.  Without a socket to ask, those handed on.
+        """
+        if self._open:
+            self._measure()
+        return self._delivered
 
     async def send(
         self, run: Run, pace: Pace | None = None, moved: Callable[[int], None] | None = None
@@ -277,6 +286,7 @@ class Outflow:
         @raise OSError: reading, or the connection, failed.
         @raise ConnectionLost: the connection ended.
         """
+        self._sent = 0
         if run.length == 0:
             return
         if socket_of(self._transport) is None:
@@ -303,7 +313,7 @@ class Outflow:
             await self._run(sending)
         finally:
             self._register(streaming=True)
-            self._drained()
+            self._be_ready()
 
     async def _run(self, sending: Sending) -> None:
         self._sending = sending
@@ -313,6 +323,7 @@ class Outflow:
             sending.start()
             await sending.done
         finally:
+            self._sent += sending.sent
             self._sending = None
 
     def _register(self, streaming: bool) -> None:
@@ -320,29 +331,62 @@ class Outflow:
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, streaming)
 
+    async def drained(self) -> None:
+        """
+        Wait until what was written has left this process.
+
+        @raise ConnectionLost: it will not.
+        """
+        if not self._open:
+            raise ConnectionLost
+        if not self.ready:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append(waiting)
+            await waiting
+
     def close(self) -> None:
         """Let go of the transport: it can only close when it has no producer."""
         if self._open:
+            self._measure()
             self._open = False
             self._transport.unregisterProducer()
-        if self._sending is not None:
-            self._sending.end(ConnectionLost())
+        self._end()
 
     def pauseProducing(self) -> None:
         if self._sending is None:
+            self.ready = False
             self._full()
         else:
             self._sending.pause()
 
     def resumeProducing(self) -> None:
         if self._sending is None:
-            self._drained()
+            self._be_ready()
         else:
             self._sending.resume()
 
     def stopProducing(self) -> None:
         if self._open:
+            self._measure()
             self._open = False
             self._lost()
+        self._end()
+
+    def _measure(self) -> None:
+        sent = self._sent + (0 if self._sending is None else self._sending.sent)
+        sock = socket_of(self._transport)
+        self._delivered = max(0, sent - (0 if sock is None else unsent(sock)))
+
+    def _be_ready(self) -> None:
+        self.ready = True
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
+        self._drained()
+
+    def _end(self) -> None:
         if self._sending is not None:
             self._sending.end(ConnectionLost())
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.errback(ConnectionLost())

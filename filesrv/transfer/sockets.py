@@ -14,16 +14,32 @@ import termios
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.interfaces import ISSLTransport, ITransport
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport, ITransport
+from twisted.protocols.policies import ProtocolWrapper
+from zope.interface import alsoProvides
+
+from filesrv.wire.endings import Ending
 
 __all__ = [
+    "LINE_READ_SIZE",
     "TCPInfo",
+    "ending_of",
+    "ending_seen",
+    "forward_half_close",
+    "is_dual_stack",
     "peer_user",
     "pending_error",
+    "set_read_size",
     "socket_of",
     "tcp_info",
     "unsent",
 ]
+
+
+#: Bytes of one read while lines are read: Twisted's own.  Splitting lines off a larger
+#: buffer would take time that grows with its square.
+LINE_READ_SIZE = FileDescriptor.bufferSize
 
 
 def socket_of(transport: ITransport | None) -> socket.socket | None:
@@ -64,6 +80,65 @@ def pending_error(sock: socket.socket) -> OSError | None:
     except OSError as error:
         return error
     return OSError(code, os.strerror(code)) if code else None
+
+
+#: How the kernel says that a connection ended.
+_ENDINGS = {
+    errno.ECONNRESET: Ending.RESET,
+    errno.EPIPE: Ending.RESET,
+    errno.ETIMEDOUT: Ending.DEAD_KEEPALIVE,
+    errno.EHOSTUNREACH: Ending.DEAD_UNACKNOWLEDGED,
+    errno.ENETUNREACH: Ending.DEAD_UNACKNOWLEDGED,
+}
+
+
+def ending_of(error: BaseException | None) -> Ending | None:
+    """The ending that an error of a socket stands for, if it is one of a socket."""
+    return _ENDINGS.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
+def ending_seen(transport: ITransport | None) -> Ending | None:
+    """
+    How a connection ended, from what the kernel still knows of it.
+
+    Twisted does not say which error ended a connection, and reading it off the socket
+    took it away; but probes that nobody answered are still counted.
+    """
+    sock = socket_of(transport)
+    if sock is None:
+        return None
+    found = ending_of(pending_error(sock))
+    info = tcp_info(sock)
+    if found is None and info is not None and info.probes:
+        return Ending.DEAD_KEEPALIVE
+    return found
+
+
+def set_read_size(transport: Any, size: int) -> None:
+    """How many bytes one read of a connection takes at most."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    if isinstance(transport, FileDescriptor):
+        transport.bufferSize = size
+
+
+def forward_half_close(transport: Any, protocol: Any) -> None:
+    """
+    Let a protocol hear of half-closed connections through a wrapper, such as the one
+    for HAProxy, which would drop the connection instead.
+    """
+    if isinstance(transport, ProtocolWrapper) and not ISSLTransport.providedBy(transport):
+        wrapper: Any = transport
+        wrapper.readConnectionLost = protocol.readConnectionLost
+        wrapper.writeConnectionLost = protocol.writeConnectionLost
+        alsoProvides(wrapper, IHalfCloseableProtocol)
+
+
+def is_dual_stack(sock: socket.socket) -> bool:
+    """Whether an IPv6 socket takes IPv4, too (IPV6_V6ONLY of ipv6(7))."""
+    return sock.family == socket.AF_INET6 and not sock.getsockopt(
+        socket.IPPROTO_IPV6, socket.IPV6_V6ONLY
+    )
 
 
 def peer_user(sock: Any) -> int | None:

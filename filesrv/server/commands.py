@@ -1,0 +1,284 @@
+"""
+The verbs: one table, and a function for each over a narrow port.
+
+To add one, write its function and its row, its test, and its place in
+``docs/protocol.rst``.  Nothing else knows the verbs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from filesrv.server.hashing import ALGORITHMS
+from filesrv.server.port import ConnectionEnded, PayloadCut, Port
+from filesrv.server.transfers import RESUME, Download, Upload
+from filesrv.store.registry import Direction, Unfinished
+from filesrv.store.root import Entry
+from filesrv.transfer.meter import Meter
+from filesrv.transfer.send import Run
+from filesrv.wire.endings import Ending
+from filesrv.wire.errors import BadArguments, BadOffset, Exists, NotFound, UnknownCommand
+from filesrv.wire.grammar import Command, Syntax, format_word, number
+from filesrv.wire.names import check_name
+from filesrv.wire.times import NANOSECONDS, local_time, parse_time, utc_time
+
+__all__ = ["COMMANDS", "Verb"]
+
+
+def _no_payload(text: bytes) -> int:
+    return 0
+
+
+@dataclass(frozen=True)
+class Verb:
+    """
+    One row.
+
+    @ivar run: does the work; a coroutine where it takes more than this turn.
+    @ivar help: one line for HELP.
+    @ivar announced: bytes of payload that follow a line without waiting for the reply,
+        so that a refusal can skip them.
+    """
+
+    run: Callable[[Port, Command], Coroutine[Any, Any, None] | None]
+    syntax: Syntax
+    help: str
+    announced: Callable[[bytes], int] = _no_payload
+
+
+def echo(port: Port, command: Command) -> None:
+    port.reply_bare(command.text)
+
+
+def time(port: Port, command: Command) -> None:
+    port.reply_bare(local_time(port.shelves.clock.seconds()).encode())
+
+
+def close(port: Port, command: Command) -> None:
+    port.reply("bye")
+    port.close()
+
+
+async def help(port: Port, command: Command) -> None:
+    asked = command.argument(0)
+    if asked is not None and asked.upper() not in COMMANDS:
+        raise UnknownCommand
+    rows = COMMANDS if asked is None else {asked.upper(): COMMANDS[asked.upper()]}
+    await port.reply_lines(f"{row.syntax.usage(verb)} - {row.help}" for verb, row in rows.items())
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+
+
+def hello(port: Port, command: Command) -> None:
+    (token,) = command.arguments
+    if not _TOKEN.fullmatch(token):
+        raise BadArguments("a token is 16 to 64 of A-Z a-z 0-9 _ -")
+    port.identify(token)
+    port.reply(client=port.client)
+
+
+async def list_(port: Port, command: Command) -> None:
+    entries: list[Entry] = []
+    for entry in port.shelves.root.list(command.argument(0) or ""):
+        entries.append(entry)
+        await port.breathe()
+    entries.sort(key=lambda entry: entry.name)
+    await port.reply_lines(map(_entry_line, entries))
+
+
+def _entry_line(entry: Entry) -> str:
+    size = "-" if entry.size is None else entry.size
+    return f"{size} {utc_time(entry.modified)} {format_word(entry.name)}"
+
+
+def stat(port: Port, command: Command) -> None:
+    name = check_name(command.arguments[0])
+    unfinished = port.shelves.uploads.status(port.client, name)
+    try:
+        status = port.shelves.root.status(name)
+    except NotFound:
+        if unfinished is None:
+            raise
+        status = unfinished[1]
+    port.reply(
+        size=status.size,
+        modified=utc_time(status.modified),
+        version=status.version,
+        stored=unfinished and unfinished[0],
+    )
+
+
+def _announced_upload(text: bytes) -> int:
+    """The payload of ``UPLOAD name size offset``, read as far as the words allow."""
+    try:
+        command = Syntax(("name", "size", "offset"), ("more",) * 99).bind("UPLOAD", text)
+        size, offset = number(command.arguments[1]), number(command.arguments[2])
+    except BadArguments:
+        return 0
+    return max(0, size - offset)
+
+
+async def upload(port: Port, command: Command) -> None:
+    name, size = check_name(command.arguments[0]), number(command.arguments[1])
+    offset = command.argument(2)
+    modified = command.options.get("modified")
+    going = port.shelves.uploads.begin(
+        port.client,
+        name,
+        size,
+        None if offset is None else number(offset),
+        replace=port.shelves.overwrite and not _flag(command, "if-absent"),
+        modified=None if modified is None else parse_time(modified),
+        on_taken_over=lambda: port.end(Ending.TAKEN_OVER),
+    )
+    try:
+        with _accounted(port, "upload", name, going) as meter:
+            port.reply(offset=going.offset, length=going.length, last=going.last)
+            await port.receive(going, going.length)
+            going.publish()
+    except PayloadCut:
+        stored = going.offset + going.moved
+        raise BadOffset("that was not all of it; go on there", stored=stored) from None
+    port.reply(stored=name, size=size, received=meter.moved, **meter.fields())
+
+
+async def download(port: Port, command: Command) -> None:
+    name = check_name(command.arguments[0])
+    offset, length = command.argument(1), command.argument(2)
+    going = port.shelves.downloads.begin(
+        port.client,
+        name,
+        RESUME if offset == "resume" else number(offset or "0"),
+        None if length is None else number(length),
+        version=command.options.get("if"),
+        delivered=lambda: port.delivered,
+        on_taken_over=lambda: port.end(Ending.TAKEN_OVER),
+    )
+    status = going.file.status
+    with _accounted(port, "download", name, going) as meter:
+        port.reply(
+            offset=going.offset,
+            length=going.length,
+            size=status.size,
+            version=status.version,
+            modified=utc_time(status.modified),
+            last=going.last,
+        )
+        await port.send(Run(going.file.descriptor, going.offset, going.length))
+        going.finish()
+    port.reply(sent=going.length, **meter.fields())
+
+
+@contextmanager
+def _accounted(port: Port, what: str, name: str, going: Upload | Download) -> Iterator[Meter]:
+    """Around a transfer's bytes: measure them, keep what broke, and write the log line."""
+    meter = Meter(port.shelves.clock)
+    how = "complete"
+    try:
+        yield meter
+        meter.moved = going.moved
+    except BaseException as error:
+        meter.moved = going.moved
+        ending = error.ending if isinstance(error, ConnectionEnded) else Ending.REFUSED
+        going.release(ending)
+        how = str(ending)
+        raise
+    finally:
+        port.log(
+            "{what} of {name}: {moved} bytes in {seconds} s, {bitrate}, {how}",
+            what=what,
+            name=format_word(name),
+            moved=meter.moved,
+            how=how,
+            **meter.fields(),
+        )
+
+
+def _flag(command: Command, option: str) -> bool:
+    value = command.options.get(option, "no")
+    if value not in ("yes", "no"):
+        raise BadArguments(f"{option} is yes or no")
+    return value == "yes"
+
+
+async def pending(port: Port, command: Command) -> None:
+    rows = port.shelves.registry.of_client(port.client)
+    await port.reply_lines([_pending_line(port, row) for row in rows])
+
+
+def _pending_line(port: Port, row: Unfinished) -> str:
+    upload = row.direction is Direction.UPLOAD
+    offset = port.shelves.uploads.partials.size(row.id) if upload else row.delivered
+    expires = utc_time(int(port.shelves.registry.expires(row)) * NANOSECONDS)
+    line = f"{row.direction.value} {offset} {row.size} {expires} {format_word(row.name)}"
+    return line if row.ended is None else f"{line} last={row.ended}"
+
+
+def discard(port: Port, command: Command) -> None:
+    port.shelves.uploads.forget(port.client, check_name(command.arguments[0]))
+    port.reply()
+
+
+def delete(port: Port, command: Command) -> None:
+    (name,) = command.arguments
+    _check_unchanging(port, name)
+    port.shelves.root.delete(name)
+    port.reply()
+
+
+def rename(port: Port, command: Command) -> None:
+    old, new = command.arguments
+    _check_unchanging(port, old)
+    port.shelves.root.rename(old, new)
+    port.reply()
+
+
+def _check_unchanging(port: Port, name: str) -> None:
+    """With C{--no-overwrite} what is published stays as it is."""
+    if not port.shelves.overwrite:
+        port.shelves.root.check_present(name)
+        raise Exists("this server does not change what is published")
+
+
+async def hash_(port: Port, command: Command) -> None:
+    name = check_name(command.arguments[0])
+    algorithm = command.argument(1) or "sha256"
+    if algorithm not in ALGORITHMS:
+        raise BadArguments(f"the algorithms are {' '.join(ALGORITHMS)}")
+    with port.shelves.root.open(name) as file:
+        digest = await port.shelves.hashes.digest(name, file, algorithm, port.breathe)
+        port.reply(**{algorithm: digest}, size=file.status.size)
+
+
+COMMANDS: dict[str, Verb] = {
+    "ECHO": Verb(echo, Syntax(("text",), bare=True), "answers the text as it came"),
+    "TIME": Verb(time, Syntax(), "the server's time"),
+    "CLOSE": Verb(close, Syntax(), "closes the connection"),
+    "EXIT": Verb(close, Syntax(), "closes the connection"),
+    "QUIT": Verb(close, Syntax(), "closes the connection"),
+    "HELP": Verb(help, Syntax((), ("command",)), "this list, or one line of it"),
+    "HELLO": Verb(hello, Syntax(("token",)), "who this client is, whatever its address"),
+    "LIST": Verb(list_, Syntax((), ("directory",)), "files: size, time modified, name"),
+    "STAT": Verb(stat, Syntax(("name",)), "size, time modified and version of a file"),
+    "UPLOAD": Verb(
+        upload,
+        Syntax(("name", "size"), ("offset",), ("if-absent", "modified")),
+        "sends a file: wait for OK, then send the bytes from its offset on",
+        _announced_upload,
+    ),
+    "DOWNLOAD": Verb(
+        download,
+        Syntax(("name",), ("offset", "length"), ("if",)),
+        "fetches a file; offset resume goes on where the connection broke",
+    ),
+    "PENDING": Verb(pending, Syntax(), "your unfinished transfers"),
+    "DISCARD": Verb(discard, Syntax(("name",)), "forgets your unfinished upload"),
+    "DELETE": Verb(delete, Syntax(("name",)), "deletes a file"),
+    "RENAME": Verb(rename, Syntax(("name", "name")), "gives a file another name"),
+    "HASH": Verb(hash_, Syntax(("name",), ("algorithm",)), "sha256, blake3 or blake3-4m"),
+}

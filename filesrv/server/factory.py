@@ -1,0 +1,101 @@
+"""
+The factory: what all connections share, and who is connected.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+
+from filesrv.server.protocol import FilesrvProtocol
+from filesrv.server.session import Session
+from filesrv.server.shelves import Shelves
+from filesrv.store.registry import Registry
+from filesrv.transfer.sockets import peer_user, socket_of
+from filesrv.wire.endings import Ending
+
+__all__ = ["FilesrvFactory"]
+
+_MAPPED = "::ffff:"
+
+
+class FilesrvFactory(ServerFactory):
+    """
+    Makes a L{FilesrvProtocol} for each connection.
+
+    @ivar registry: the unfinished transfers, by client and file name.
+    @ivar connections: those that are open.
+    """
+
+    noisy = False
+    _log = Logger()
+
+    def __init__(self, reactor: Any, shelves: Shelves) -> None:
+        self._reactor = reactor
+        self.shelves = shelves
+        self.registry: Registry = shelves.registry
+        self.connections: set[FilesrvProtocol] = set()
+        self._all_gone: list[Deferred[None]] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> FilesrvProtocol:  # type: ignore[override]
+        protocol = FilesrvProtocol(self._reactor)
+        protocol.factory = self
+        return protocol
+
+    def connected(self, protocol: FilesrvProtocol) -> Session:
+        """A connection was made: its conversation."""
+        self.connections.add(protocol)
+        session = Session(protocol, self.shelves, _client(protocol), _peer(protocol))
+        self._log.info("client {peer} connected", peer=session.peer)
+        return session
+
+    def disconnected(self, protocol: FilesrvProtocol) -> None:
+        """A connection has ended."""
+        self.connections.discard(protocol)
+        session = protocol.session
+        self._log.info("client {peer} left: {reason}", peer=session.peer, reason=session.ending)
+        if not self.connections:
+            waiting, self._all_gone = self._all_gone, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    async def end_all(self, ending: Ending, within: float) -> None:
+        """
+        End every connection, each so that it can be gone on with.
+
+        @param within: seconds that the peers get to read the last reply.
+        """
+        for protocol in list(self.connections):
+            protocol.session.end(ending)
+            protocol.close(within)
+        if self.connections:
+            gone: Deferred[None] = Deferred()
+            self._all_gone.append(gone)
+            await gone
+
+
+def _peer(protocol: FilesrvProtocol) -> str:
+    """Address and port, for the log."""
+    peer = protocol.transport.getPeer()
+    if isinstance(peer, (IPv4Address, IPv6Address)):
+        return f"{_host(peer)}({peer.port})"
+    return _client(protocol)
+
+
+def _client(protocol: FilesrvProtocol) -> str:
+    """Who a connection's client is until it says so itself: its host, or its user."""
+    peer = protocol.transport.getPeer()
+    if isinstance(peer, (IPv4Address, IPv6Address)):
+        return _host(peer)
+    user = peer_user(socket_of(protocol.transport))
+    return "local" if user is None else f"uid:{user}"
+
+
+def _host(peer: IPv4Address | IPv6Address) -> str:
+    host = str(peer.host)
+    return host.removeprefix(_MAPPED) if "." in host else host

@@ -1,0 +1,85 @@
+"""
+What a verb may do, and no more: the narrow port between the table of verbs and the
+connection that a verb serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from filesrv.server.shelves import Shelves
+from filesrv.transfer.receive import Sink
+from filesrv.transfer.send import Run
+from filesrv.wire.endings import Ending
+
+__all__ = ["ConnectionEnded", "PayloadCut", "Port"]
+
+
+class ConnectionEnded(Exception):
+    """The connection ended while a verb used it; there is nobody left to tell."""
+
+    def __init__(self, ending: Ending) -> None:
+        self.ending = ending
+        super().__init__(str(ending))
+
+
+class PayloadCut(ConnectionEnded):
+    """The peer ended its half of the connection within a payload; it still listens."""
+
+
+class Port(Protocol):
+    """
+    One connection, as a verb sees it.
+
+    @ivar client: whose unfinished transfers these are.
+    @ivar shelves: where everything is.
+    """
+
+    client: str
+
+    @property
+    def shelves(self) -> Shelves: ...
+
+    def identify(self, client: str) -> None:
+        """From here on, the connection's client is C{client}."""
+
+    def reply(self, words: str = "", **fields: object) -> None:
+        """Answer C{OK} with fields and words."""
+
+    def reply_bare(self, line: bytes) -> None:
+        """Answer a line that is neither C{OK} nor C{ERR}."""
+
+    async def reply_lines(self, lines: Iterable[str], **fields: object) -> None:
+        """Answer C{OK lines=N} and the lines, as fast as they are read."""
+
+    async def receive(self, sink: Sink, length: int) -> None:
+        """
+        Take the next C{length} bytes of the connection as payload.
+
+        @raise ConnectionEnded: it ended before; L{PayloadCut} if the peer still listens.
+        @raise FilesrvError: the sink refused them.
+        """
+
+    async def send(self, run: Run) -> None:
+        """
+        Send a run of a file.
+
+        @raise ConnectionEnded: the connection did not take all of it.
+        """
+
+    @property
+    def delivered(self) -> int:
+        """How many bytes of the last run the peer's machine acknowledged."""
+
+    async def breathe(self) -> None:
+        """Let the other connections have their turn, if this one has had its time."""
+
+    def log(self, format: str, **fields: object) -> None:
+        """One line of log about this connection's work."""
+
+    def end(self, ending: Ending) -> None:
+        """End the connection at once, whatever it is doing."""
+
+    def close(self) -> None:
+        """Close the connection when all replies are out."""

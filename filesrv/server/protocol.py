@@ -1,0 +1,194 @@
+"""
+Glue between Twisted and L{filesrv.server.session}: a LineReceiver that goes into raw
+mode for payloads, and knows no verb.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from filesrv.server.session import Session
+from filesrv.transfer.receive import READ_SIZE
+from filesrv.transfer.send import Outflow, Run
+from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, forward_half_close, set_read_size
+from filesrv.wire.endings import Ending
+from filesrv.wire.grammar import MAX_LINE
+
+if TYPE_CHECKING:
+    from filesrv.server.factory import FilesrvFactory
+
+__all__ = ["FilesrvProtocol"]
+
+#: Seconds that a connection which we closed is kept to take what the peer still sends.
+#: Without that, the kernel answers it with a reset, which may destroy our last reply.
+LINGER = 2.0
+
+
+@implementer(IHalfCloseableProtocol)
+class FilesrvProtocol(LineReceiver):
+    """One connection."""
+
+    factory: FilesrvFactory
+    transport: Any  # more than ITransport: half-close, abort, producers
+    delimiter = b"\n"
+    MAX_LENGTH = MAX_LINE + 1  # and a CR
+
+    session: Session
+    _outflow: Outflow
+    _deadline: IDelayedCall | None = None
+    _half_closed = False
+    _not_reading = False
+    _receiving = False
+    _over_long = b""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._holds: set[str] = set()
+
+    # What Twisted tells.
+
+    def connectionMade(self) -> None:
+        self.session = self.factory.connected(self)
+        forward_half_close(self.transport, self)
+        self._outflow = Outflow(
+            self.transport,
+            self._reactor,
+            full=lambda: self._hold("unread replies"),
+            drained=lambda: self._release("unread replies"),
+            lost=self._examine,
+        )
+        self.session.connected()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._receiving:  # Called by what this very call delivered.
+            super().dataReceived(data)
+            return
+        self._receiving = True
+        try:
+            super().dataReceived(data)
+            while self._over_long:
+                data, self._over_long = self._over_long, b""
+                super().dataReceived(data)
+        finally:
+            self._receiving = False
+        if self.paused and data and not self._not_reading:
+            # Only now: most holds are over before more data comes.
+            self._not_reading = True
+            self.transport.pauseProducing()
+        self._check_half_closed()
+
+    def lineReceived(self, line: bytes) -> None:
+        self.session.line_received(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        # LineReceiver delivers nothing more in this call, so dataReceived goes on.
+        self.session.line_too_long()
+        self.setRawMode()
+        self._over_long = line
+
+    def rawDataReceived(self, data: bytes) -> None:
+        rest = self.session.bytes_received(data)
+        if rest is not None:
+            self.setLineMode(rest)
+            self.session.run_ended()
+
+    def setRawMode(self) -> None:
+        super().setRawMode()
+        set_read_size(self.transport, READ_SIZE)
+
+    def setLineMode(self, extra: bytes = b"") -> None:
+        set_read_size(self.transport, LINE_READ_SIZE)
+        super().setLineMode(extra)
+
+    def readConnectionLost(self) -> None:
+        self._half_closed = True
+        self._check_half_closed()
+
+    def writeConnectionLost(self) -> None:
+        # Our last byte and our FIN are out.
+        self._abort_within(LINGER)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        clean = reason.check(ConnectionDone) is not None
+        self.session.lost(Ending.CLOSED if clean else Ending.RESET)
+        self.factory.disconnected(self)
+
+    # What the session asks for (filesrv.server.session.Connection).
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def hold(self) -> None:
+        self._hold("busy")
+
+    def release(self) -> None:
+        self._release("busy")
+
+    def raw(self) -> None:
+        self.setRawMode()
+
+    async def send(self, run: Run) -> None:
+        await self._outflow.send(run)
+
+    async def drained(self) -> None:
+        await self._outflow.drained()
+
+    @property
+    def delivered(self) -> int:
+        return self._outflow.delivered
+
+    def close(self, within: float | None = None) -> None:
+        if within is not None:
+            self._abort_within(within)
+        self._outflow.close()
+        self._holds.clear()
+        self._release("busy")
+        end_writing = getattr(self.transport, "loseWriteConnection", None)
+        if self._half_closed or end_writing is None:
+            self.transport.loseConnection()
+        else:
+            self.setRawMode()  # and the session drops the bytes
+            end_writing()
+
+    def _abort_within(self, seconds: float) -> None:
+        if self._deadline is not None and self._deadline.active():
+            if self._deadline.getTime() <= self._reactor.seconds() + seconds:
+                return
+            self._deadline.cancel()
+        self._deadline = self._reactor.callLater(seconds, self.abort)
+
+    def abort(self) -> None:
+        self._outflow.close()
+        self.transport.abortConnection()
+
+    # Reasons for not delivering lines.
+
+    def _hold(self, why: str) -> None:
+        self._holds.add(why)
+        self.paused = True
+
+    def _release(self, why: str) -> None:
+        self._holds.discard(why)
+        if self._holds or not self.paused:
+            return
+        self.paused = False
+        if self._not_reading and not self._half_closed:
+            self._not_reading = False
+            self.transport.resumeProducing()
+        self.dataReceived(b"")
+
+    def _check_half_closed(self) -> None:
+        if self._half_closed and not self.paused and not self._receiving:
+            self.session.half_closed()
+
+    def _examine(self) -> None:
+        self.session.ending = self.session.ending or ending_seen(self.transport)

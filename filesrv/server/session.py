@@ -1,0 +1,371 @@
+"""
+The conversation over one connection: what a line, a payload and an end mean in each
+phase, and what a verb may do about them.
+
+It knows its connection only as L{Connection}, so that tests hold it without Twisted's
+transports; L{filesrv.server.protocol} is the glue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from itertools import islice
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from filesrv import __version__
+from filesrv.server.commands import COMMANDS, Verb
+from filesrv.server.phases import Event, Phase, next_phase
+from filesrv.server.port import ConnectionEnded, PayloadCut
+from filesrv.server.shelves import Shelves
+from filesrv.transfer.receive import Receiving, Sink
+from filesrv.transfer.send import FileShrank, Run
+from filesrv.transfer.sockets import ending_of
+from filesrv.wire.endings import Ending
+from filesrv.wire.errors import (
+    FilesrvError,
+    Internal,
+    LineTooLong,
+    ShuttingDown,
+    TakenOver,
+    UnknownCommand,
+)
+from filesrv.wire.grammar import MAX_LINE, split_verb
+from filesrv.wire.replies import err, ok
+from filesrv.wire.telnet import IAC, strip_telnet
+
+__all__ = ["MAX_SKIPPED", "Connection", "Session"]
+
+#: Bytes that are read and dropped, of a line that is too long or of a refused payload,
+#: before the connection is closed instead.
+MAX_SKIPPED = 1024 * 1024
+
+#: Seconds that a verb may work before the other connections have their turn.
+TURN = 0.005
+
+#: Seconds that a peer whose connection is ended gets to read its last reply.
+CLOSE_WITHIN = 10.0
+
+#: Lines of a long reply that are written at a time.
+BATCH = 256
+
+#: What is said to a peer whose connection is ended for a reason of ours.
+_LAST_WORDS: dict[Ending, type[FilesrvError]] = {
+    Ending.TAKEN_OVER: TakenOver,
+    Ending.SERVER_STOPPED: ShuttingDown,
+}
+
+
+class Connection(Protocol):
+    """What a session needs of the protocol that carries it."""
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+
+    def hold(self) -> None:
+        """Deliver no more lines."""
+
+    def release(self) -> None:
+        """Deliver lines again."""
+
+    def raw(self) -> None:
+        """Deliver bytes to L{Session.bytes_received} until it says that they ended."""
+
+    async def send(self, run: Run) -> None:
+        """Send a run of a file."""
+
+    async def drained(self) -> None:
+        """Wait until all that was written has left the process."""
+
+    @property
+    def delivered(self) -> int:
+        """Bytes of the latest run that the peer's machine has acknowledged."""
+
+    def close(self, within: float | None = None) -> None:
+        """
+        Close when all that was written is out.
+
+        @param within: seconds after which it is ended all the same.
+        """
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+class Session:
+    """
+    One connection's conversation; to a verb, its L{filesrv.server.port.Port}.
+
+    @ivar client: whose transfers these are.
+    @ivar peer: address and port, for the log, which never holds a client's token.
+    @ivar ending: why the connection ended, as soon as that is known.
+    """
+
+    _log = Logger()
+
+    def __init__(self, connection: Connection, shelves: Shelves, client: str, peer: str) -> None:
+        self.shelves = shelves
+        self.client = client
+        self.peer = peer
+        self.phase = Phase.READY
+        self.ending: Ending | None = None
+        self._connection = connection
+        self._eol = b"\r\n"
+        self._subnegotiating = False
+        self._receiving: Receiving | None = None
+        self._skip = 0
+        self._took_payload = False
+        self._turn_started = 0.0
+
+    # What the connection tells.
+
+    def connected(self) -> None:
+        """Greet."""
+        self.reply(f"filesrv {__version__} ready; HELP lists the commands")
+
+    def line_received(self, line: bytes) -> None:
+        """Perform one command; C{line} is without its LF."""
+        if self.phase is not Phase.READY:
+            return
+        self._eol = b"\n"
+        if line.endswith(b"\r"):
+            line, self._eol = line[:-1], b"\r\n"
+        if IAC in line or self._subnegotiating:
+            line, self._subnegotiating = strip_telnet(line, self._subnegotiating)
+        if line.strip(b" \t"):
+            self._enter(Event.COMMAND)
+            self._perform(line)
+
+    def line_too_long(self) -> None:
+        """The line that is coming will not be a command; skip it up to its LF."""
+        if self.phase is Phase.READY:
+            self._eol = b"\r\n"
+            self._refuse(LineTooLong())
+            self._enter(Event.LONG_LINE)
+            self._skip = MAX_SKIPPED
+
+    def bytes_received(self, data: bytes) -> bytes | None:
+        """
+        Take raw bytes.
+
+        @return: what is behind the raw run where it has ended, else L{None}.  Having put
+            that back, the connection calls L{run_ended}.
+        """
+        if self.phase is Phase.RECEIVING:
+            return self._payload_received(data)
+        if self.phase is Phase.SKIPPING_PAYLOAD:
+            rest, self._skip = data[self._skip :], max(0, self._skip - len(data))
+            return rest if self._skip == 0 else None
+        if self.phase is Phase.SKIPPING_LINE:
+            return self._line_skipped(data)
+        return None
+
+    def run_ended(self) -> None:
+        """The raw run is over and lines are read again."""
+        if self.phase is Phase.RECEIVING:
+            self._enter(Event.MOVED)
+            receiving, self._receiving = self._receiving, None
+            assert receiving is not None
+            receiving.finish()
+        elif self.phase in (Phase.SKIPPING_LINE, Phase.SKIPPING_PAYLOAD):
+            self._enter(Event.SKIPPED)
+
+    def half_closed(self) -> None:
+        """The peer will send no more, and all that it sent was delivered."""
+        self.ending = self.ending or Ending.CLOSED
+        self._end_receiving(PayloadCut(self.ending))
+        self.close()
+
+    def lost(self, ending: Ending) -> None:
+        """The connection has ended."""
+        self.ending = self.ending or ending
+        self._enter(Event.LOST)
+        self._end_receiving(ConnectionEnded(self.ending))
+
+    def end(self, ending: Ending) -> None:
+        """
+        End the connection for a reason of ours, and say so where that does not fall
+        into a payload.
+        """
+        if self.phase in (Phase.CLOSING, Phase.CLOSED):
+            return
+        self.ending = ending
+        in_payload = self.phase is Phase.SENDING
+        if not in_payload and ending in _LAST_WORDS:
+            self._eol = b"\r\n"
+            self._refuse(_LAST_WORDS[ending]())
+        self._enter(Event.CLOSE)
+        self._end_receiving(ConnectionEnded(ending))
+        self._connection.close(CLOSE_WITHIN)
+
+    # What a verb may do.
+
+    def identify(self, client: str) -> None:
+        self.client = client
+
+    def reply(self, words: str = "", **fields: object) -> None:
+        self.reply_bare(ok(words, **fields))
+
+    def reply_bare(self, line: bytes) -> None:
+        self._connection.write(line + self._eol)
+
+    async def reply_lines(self, lines: Iterable[str], **fields: object) -> None:
+        encoded = [line.encode("utf-8") for line in lines]
+        self.reply("", lines=len(encoded), **fields)
+        rest = iter(encoded)
+        while batch := list(islice(rest, BATCH)):
+            self._connection.write(self._eol.join(batch) + self._eol)
+            await self._unless_ended(self._connection.drained())
+
+    async def receive(self, sink: Sink, length: int) -> None:
+        self._took_payload = True
+        if length == 0:
+            return
+        self._enter(Event.RECEIVE)
+        self._receiving = Receiving(sink, length)
+        done = self._receiving.done
+        self._connection.raw()
+        self._connection.release()
+        await done
+
+    async def send(self, run: Run) -> None:
+        self._enter(Event.SEND)
+        try:
+            await self._unless_ended(self._connection.send(run))
+        except (OSError, FileShrank) as error:
+            # The peer still waits for bytes that it was promised; all that is left to
+            # say is the end.
+            ending = ending_of(error)
+            if ending is None:
+                self._log.failure("client {peer}: while sending", peer=self.peer)
+            self.ending = self.ending or ending or Ending.REFUSED
+            self._connection.abort()
+            raise ConnectionEnded(self.ending) from error
+        self._enter(Event.MOVED)
+
+    @property
+    def delivered(self) -> int:
+        return self._connection.delivered
+
+    async def breathe(self) -> None:
+        now = self.shelves.clock.seconds()
+        if not 0 <= now - self._turn_started < TURN:
+            await deferLater(self.shelves.clock, 0)
+            self._turn_started = self.shelves.clock.seconds()
+            self._check_open()
+
+    def log(self, format: str, **fields: object) -> None:
+        self._log.info("client {peer}: " + format, peer=self.peer, **fields)
+
+    def close(self) -> None:
+        self._enter(Event.CLOSE)
+        self._connection.close()
+
+    # How a command is performed.
+
+    def _perform(self, line: bytes) -> None:
+        self._took_payload = False
+        word, text = split_verb(line)
+        verb = COMMANDS.get(word)
+        try:
+            pending = self._dispatch(verb, word, text, len(line))
+        except Exception:
+            self._fail(Failure(), verb, text)
+            return
+        if pending is None:
+            self._enter(Event.ANSWERED)
+            return
+        self._connection.hold()
+        self._turn_started = self.shelves.clock.seconds()
+        done = Deferred.fromCoroutine(pending)
+        done.addCallbacks(self._answered, self._fail, errbackArgs=(verb, text))
+
+    def _dispatch(
+        self, verb: Verb | None, word: str, text: bytes, length: int
+    ) -> Coroutine[Any, Any, None] | None:
+        if length > MAX_LINE:
+            raise LineTooLong
+        if verb is None:
+            raise UnknownCommand
+        return verb.run(self, verb.syntax.bind(word, text))
+
+    def _answered(self, _: object = None) -> None:
+        self._enter(Event.ANSWERED)
+        self._connection.release()
+
+    def _fail(self, failure: Failure, verb: Verb | None, text: bytes) -> None:
+        """The one place where what went wrong becomes a reply."""
+        error = failure.value
+        if self.phase in (Phase.CLOSING, Phase.CLOSED) or isinstance(error, ConnectionEnded):
+            return
+        if not isinstance(error, FilesrvError):
+            self._log.failure("client {peer}: a fault of ours", failure, peer=self.peer)
+            error = Internal()
+        self._refuse(error)
+        coming = self._still_coming(verb, text)
+        if error.closes or coming > MAX_SKIPPED:
+            self.close()
+        elif coming:
+            self._skip_payload(coming)
+        elif self.phase is Phase.BUSY:
+            self._answered()
+
+    def _still_coming(self, verb: Verb | None, text: bytes) -> int:
+        """Bytes of payload that follow although their command was refused."""
+        if self._took_payload:
+            receiving, self._receiving = self._receiving, None
+            return 0 if receiving is None else receiving.remaining
+        return 0 if verb is None else verb.announced(text)
+
+    def _refuse(self, error: FilesrvError) -> None:
+        self.reply_bare(err(error))
+
+    def _skip_payload(self, length: int) -> None:
+        """A payload must never be read as commands, whatever became of its upload."""
+        self._skip = length
+        self._enter(Event.SKIP)
+        self._connection.raw()
+        self._connection.release()
+
+    def _payload_received(self, data: bytes) -> bytes | None:
+        receiving = self._receiving
+        assert receiving is not None
+        surplus = receiving.feed(data)
+        if receiving.remaining == 0:
+            self._connection.hold()
+            return surplus
+        if receiving.refused is not None:
+            receiving.fail(receiving.refused)
+        return None
+
+    def _line_skipped(self, data: bytes) -> bytes | None:
+        _, found, rest = data.partition(b"\n")
+        if found:
+            return rest
+        self._skip -= len(data)
+        if self._skip < 0:
+            self.close()
+        return None
+
+    def _end_receiving(self, reason: ConnectionEnded) -> None:
+        receiving, self._receiving = self._receiving, None
+        if receiving is not None:
+            receiving.fail(reason)
+
+    async def _unless_ended(self, waiting: Coroutine[Any, Any, None]) -> None:
+        try:
+            await waiting
+        except ConnectionLost:
+            raise ConnectionEnded(self.ending or Ending.RESET) from None
+
+    def _check_open(self) -> None:
+        if self.phase is Phase.CLOSED:
+            raise ConnectionEnded(self.ending or Ending.CLOSED)
+
+    def _enter(self, event: Event) -> None:
+        self.phase = next_phase(self.phase, event)

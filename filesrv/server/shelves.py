@@ -1,0 +1,91 @@
+"""
+All that the connections of one daemon share, and how it is opened and closed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from filesrv.server.hashing import Hashes
+from filesrv.server.transfers import Downloads, Uploads
+from filesrv.store.partials import Partials
+from filesrv.store.registry import Registry
+from filesrv.store.root import Root
+from filesrv.wire.names import STATE_DIRECTORY
+
+__all__ = ["CannotOpen", "Shelves", "open_shelves"]
+
+
+class CannotOpen(Exception):
+    """The root cannot be served; the words are for the administrator."""
+
+
+@dataclass(frozen=True)
+class Shelves:
+    """
+    @ivar overwrite: whether what is published may be changed.
+    @ivar lock: the descriptor that keeps a second daemon off the root.
+    """
+
+    clock: IReactorTime
+    root: Root
+    registry: Registry
+    uploads: Uploads
+    downloads: Downloads
+    hashes: Hashes
+    overwrite: bool
+    lock: int
+
+    def close(self) -> None:
+        """Let go of everything; no connection may be left."""
+        self.registry.close()
+        self.uploads.partials.close()
+        self.root.close()
+        os.close(self.lock)
+
+
+def open_shelves(
+    path: str, clock: IReactorTime, *, keep: float, overwrite: bool = True, durable: bool = True
+) -> Shelves:
+    """
+    Open a root, making what is missing and cleaning up after a crash.
+
+    @param keep: seconds after which unfinished transfers expire.
+    @raise CannotOpen: it cannot be written, or another daemon serves it.
+    """
+    state = os.path.join(path, STATE_DIRECTORY)
+    try:
+        os.makedirs(path, exist_ok=True)
+        os.makedirs(state, mode=0o700, exist_ok=True)
+        lock = _lock(os.path.join(state, "lock"))
+        root = Root(path, durable)
+        partials = Partials(os.path.join(state, "partial"))
+        registry = Registry(os.path.join(state, "registry.sqlite"), clock, keep)
+    except BlockingIOError:
+        raise CannotOpen(f"another filesrv serves {path}") from None
+    except OSError as error:
+        raise CannotOpen(f"cannot keep files in {path}: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
+    uploads = Uploads(root, partials, registry)
+    uploads.tidy()
+    downloads = Downloads(root, registry)
+    return Shelves(clock, root, registry, uploads, downloads, Hashes(), overwrite, lock)
+
+
+def _lock(path: str) -> int:
+    """
+    @raise BlockingIOError: somebody else has it (flock(2)).
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
