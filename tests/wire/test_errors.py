@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from filesrv.wire import errors
 from filesrv.wire.errors import BY_CODE, FilesrvError, Retry
 
-#: The document's table: each code, and what is worth trying again.
-DOCUMENTED = {
-    "UNKNOWN_COMMAND": Retry.NO,
-    "BAD_ARGUMENTS": Retry.NO,
-    "LINE_TOO_LONG": Retry.NO,
-    "BAD_NAME": Retry.NO,
-    "NOT_FOUND": Retry.NO,
-    "EXISTS": Retry.NO,
-    "BAD_OFFSET": Retry.WITH_THAT_OFFSET,
-    "CHANGED": Retry.FROM_THE_START,
-    "BAD_CHECKSUM": Retry.FROM_THE_DIFFERENCE,
-    "TOO_LARGE": Retry.NO,
-    "QUOTA": Retry.NO,
-    "NO_SPACE": Retry.LATER,
-    "LOGIN_REQUIRED": Retry.NO,
-    "LOGIN_FAILED": Retry.NO,
-    "DENIED": Retry.NO,
-    "TOO_MANY_CONNECTIONS": Retry.LATER,
-    "IDLE": Retry.LATER,
-    "SHUTTING_DOWN": Retry.LATER,
-    "TAKEN_OVER": Retry.NO,
-    "STALLED": Retry.AS_IT_IS,
-    "INTERNAL": Retry.LATER,
+PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.rst"
+
+_ROW = re.compile(r"^   \* - ``([A-Z_]+)``\n     - (.+)\n     - (.+)$", re.MULTILINE)
+
+#: How the document says what is worth trying again.
+_RETRIES = {
+    "no": Retry.NO,
+    "yes": Retry.AS_IT_IS,
+    "later": Retry.LATER,
+    "with that offset": Retry.WITH_THAT_OFFSET,
+    "from the start": Retry.FROM_THE_START,
+    "from the first differing block": Retry.FROM_THE_DIFFERENCE,
 }
 
 
-def test_there_is_one_class_for_each_code_and_no_other() -> None:
-    assert {code: kind.retry for code, kind in BY_CODE.items()} == DOCUMENTED
+@pytest.fixture(scope="module")
+def documented() -> dict[str, tuple[Retry, bool]]:
+    """The document's table: each code, what is worth trying again, and what closes."""
+    return {
+        code: (_RETRIES[retry], "Then the server closes" in meaning)
+        for code, meaning, retry in _ROW.findall(PROTOCOL.read_text(encoding="utf-8"))
+    }
+
+
+def test_every_refusal_is_as_the_document_says(documented: dict[str, tuple[Retry, bool]]) -> None:
+    assert {code: (kind.retry, kind.closes) for code, kind in BY_CODE.items()} == documented
+
+
+def test_every_refusal_has_a_code_and_is_exported() -> None:
     kinds = {
         kind
         for kind in vars(errors).values()
@@ -42,12 +46,6 @@ def test_there_is_one_class_for_each_code_and_no_other() -> None:
     }
     assert kinds == set(BY_CODE.values())
     assert {kind.__name__ for kind in kinds} <= set(errors.__all__)
-
-
-def test_the_server_closes_after_what_ends_a_connection_and_after_nothing_else() -> None:
-    closing = {code for code, kind in BY_CODE.items() if kind.closes}
-
-    assert closing == {"TOO_MANY_CONNECTIONS", "IDLE", "SHUTTING_DOWN", "TAKEN_OVER", "STALLED"}
 
 
 @pytest.mark.parametrize("kind", BY_CODE.values(), ids=BY_CODE.keys())
