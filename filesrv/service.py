@@ -26,6 +26,7 @@ from twisted.python.usage import UsageError
 from filesrv import __version__
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
+from filesrv.transfer.liveness import Liveness
 from filesrv.transfer.sockets import is_dual_stack
 from filesrv.wire.endings import Ending
 
@@ -44,6 +45,13 @@ RECORD_EVERY = 5.0
 STOP_WITHIN = 2.0
 
 DAY = 86400.0
+
+#: The options that are numbers, with the least and the most that each may be.
+_NUMBERS = (
+    ("keep-partials", 0.0, 36500.0),
+    ("dead-after", 10.0, 300.0),
+    ("stall-timeout", 10.0, 86400.0),
+)
 
 
 #: What a machine without IPv6 says.
@@ -71,6 +79,8 @@ class Options(UsageOptions):
             "Where the files are kept [default: $STATE_DIRECTORY, else ./filesrv-files].",
         ],
         ["keep-partials", None, 7.0, "Days to keep what arrived of an unfinished upload."],
+        ["dead-after", None, 30.0, "Seconds in which a peer that vanished is noticed, 10 to 300."],
+        ["stall-timeout", None, 300.0, "Seconds that a peer may pause a transfer."],
     ]
 
     def __init__(self) -> None:
@@ -103,18 +113,19 @@ class Options(UsageOptions):
 
     def postOptions(self) -> None:
         self["ports"] = self["ports"] or [DEFAULT_PORT]
-        self["keep-partials"] = _number("keep-partials", self["keep-partials"], 0.0)
+        for option, least, most in _NUMBERS:
+            self[option] = _number(option, self[option], least, most)
         state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
         self["root"] = os.path.abspath(self["root"] or state or "filesrv-files")
 
 
-def _number(option: str, text: object, least: float) -> float:
+def _number(option: str, text: object, least: float, most: float) -> float:
     try:
         value = float(str(text))
     except ValueError:
         value = float("nan")
-    if not value >= least:
-        raise UsageError(f"--{option} takes a number, at least {least:g}; not {text}")
+    if not least <= value <= most:
+        raise UsageError(f"--{option} takes a number from {least:g} to {most:g}, not {text}")
     return value
 
 
@@ -187,7 +198,10 @@ class FilesrvService(Service):
         """
         super().startService()
         shelves = self._shelves = self._open()
-        self.factory = FilesrvFactory(self._reactor, shelves)
+        liveness = Liveness(
+            self._reactor, self._options["dead-after"], self._options["stall-timeout"]
+        )
+        self.factory = FilesrvFactory(self._reactor, shelves, liveness)
         try:
             for text, endpoint in self._endpoints:
                 self._listen(text, endpoint)

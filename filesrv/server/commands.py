@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from filesrv.transfer.meter import Meter
 from filesrv.transfer.send import Run
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import BadArguments, BadOffset, Exists, NotFound, UnknownCommand
-from filesrv.wire.grammar import Command, Syntax, format_word, number
+from filesrv.wire.grammar import Command, Syntax, format_word, number, words
 from filesrv.wire.names import check_name
 from filesrv.wire.times import NANOSECONDS, local_time, parse_time, utc_time
 
@@ -114,13 +114,19 @@ def stat(port: Port, command: Command) -> None:
 
 
 def _announced_upload(text: bytes) -> int:
-    """The payload of ``UPLOAD name size offset``, read as far as the words allow."""
+    """
+    The payload of ``UPLOAD name size offset``, read as far as the words allow, whatever
+    is wrong with the rest of the line.
+    """
+    arguments: list[str] = []
+    with suppress(BadArguments):
+        for word in words(text):
+            if word.key is None or len(arguments) < 2:
+                arguments.append(word.positional)
     try:
-        command = Syntax(("name", "size", "offset"), ("more",) * 99).bind("UPLOAD", text)
-        size, offset = number(command.arguments[1]), number(command.arguments[2])
-    except BadArguments:
+        return max(0, number(arguments[1]) - number(arguments[2]))
+    except (BadArguments, IndexError):
         return 0
-    return max(0, size - offset)
 
 
 async def upload(port: Port, command: Command) -> None:

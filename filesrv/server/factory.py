@@ -16,6 +16,7 @@ from filesrv.server.protocol import FilesrvProtocol
 from filesrv.server.session import Session
 from filesrv.server.shelves import Shelves
 from filesrv.store.registry import Registry
+from filesrv.transfer.liveness import Liveness
 from filesrv.transfer.sockets import peer_user, socket_of
 from filesrv.wire.endings import Ending
 
@@ -35,8 +36,9 @@ class FilesrvFactory(ServerFactory):
     noisy = False
     _log = Logger()
 
-    def __init__(self, reactor: Any, shelves: Shelves) -> None:
+    def __init__(self, reactor: Any, shelves: Shelves, liveness: Liveness) -> None:
         self._reactor = reactor
+        self.liveness = liveness
         self.shelves = shelves
         self.registry: Registry = shelves.registry
         self.connections: set[FilesrvProtocol] = set()

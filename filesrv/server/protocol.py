@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from filesrv.server.session import Session
+from filesrv.transfer.liveness import Peer
 from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow, Run
 from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, forward_half_close, set_read_size
@@ -42,6 +43,7 @@ class FilesrvProtocol(LineReceiver):
 
     session: Session
     _outflow: Outflow
+    _peer: Peer
     _deadline: IDelayedCall | None = None
     _half_closed = False
     _not_reading = False
@@ -64,6 +66,7 @@ class FilesrvProtocol(LineReceiver):
             drained=lambda: self._release("unread replies"),
             lost=self._examine,
         )
+        self._peer = self.factory.liveness.watch(self.transport, self._expected, self.session.end)
         self.session.connected()
 
     def dataReceived(self, data: bytes) -> None:
@@ -101,6 +104,7 @@ class FilesrvProtocol(LineReceiver):
 
     def setRawMode(self) -> None:
         super().setRawMode()
+        self._peer.wake()
         set_read_size(self.transport, READ_SIZE)
 
     def setLineMode(self, extra: bytes = b"") -> None:
@@ -118,6 +122,7 @@ class FilesrvProtocol(LineReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
+        self._peer.stop()
         clean = reason.check(ConnectionDone) is not None
         self.session.lost(Ending.CLOSED if clean else Ending.RESET)
         self.factory.disconnected(self)
@@ -126,6 +131,7 @@ class FilesrvProtocol(LineReceiver):
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)
+        self._peer.wake()
 
     def hold(self) -> None:
         self._hold("busy")
@@ -137,6 +143,7 @@ class FilesrvProtocol(LineReceiver):
         self.setRawMode()
 
     async def send(self, run: Run) -> None:
+        self._peer.wake()
         await self._outflow.send(run)
 
     async def drained(self) -> None:
@@ -189,6 +196,11 @@ class FilesrvProtocol(LineReceiver):
     def _check_half_closed(self) -> None:
         if self._half_closed and not self.paused and not self._receiving:
             self.session.half_closed()
+
+    def _expected(self) -> int | None:
+        """What is expected of the peer: payload, or that it reads our replies."""
+        expected = self.session.expected
+        return self._outflow.waiting if expected is None and not self._outflow.ready else expected
 
     def _examine(self) -> None:
         self.session.ending = self.session.ending or ending_seen(self.transport)

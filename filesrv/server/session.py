@@ -32,6 +32,7 @@ from filesrv.wire.errors import (
     Internal,
     LineTooLong,
     ShuttingDown,
+    Stalled,
     TakenOver,
     UnknownCommand,
 )
@@ -58,7 +59,11 @@ BATCH = 256
 _LAST_WORDS: dict[Ending, type[FilesrvError]] = {
     Ending.TAKEN_OVER: TakenOver,
     Ending.SERVER_STOPPED: ShuttingDown,
+    Ending.STALLED: Stalled,
 }
+
+#: Endings after which nobody is there to read a last reply.
+_DEAD = frozenset({Ending.DEAD_KEEPALIVE, Ending.DEAD_UNACKNOWLEDGED})
 
 
 class Connection(Protocol):
@@ -142,11 +147,10 @@ class Session:
             self._perform(line)
 
     def line_too_long(self) -> None:
-        """The line that is coming will not be a command; skip it up to its LF."""
+        """What comes is no command, up to its LF; bytes are delivered from here on."""
         if self.phase is Phase.READY:
-            self._eol = b"\r\n"
-            self._refuse(LineTooLong())
             self._enter(Event.LONG_LINE)
+            self._eol = b"\r\n"
             self._skip = MAX_SKIPPED
 
     def bytes_received(self, data: bytes) -> bytes | None:
@@ -192,6 +196,8 @@ class Session:
         End the connection for a reason of ours, and say so where that does not fall
         into a payload.
         """
+        if self.phase is Phase.CLOSING and ending in (_DEAD | {Ending.STALLED}):
+            self._connection.abort()
         if self.phase in (Phase.CLOSING, Phase.CLOSED):
             return
         self.ending = ending
@@ -201,7 +207,22 @@ class Session:
             self._refuse(_LAST_WORDS[ending]())
         self._enter(Event.CLOSE)
         self._end_receiving(ConnectionEnded(ending))
-        self._connection.close(CLOSE_WITHIN)
+        if ending in _DEAD:
+            self._connection.abort()
+        else:
+            self._connection.close(CLOSE_WITHIN)
+
+    @property
+    def expected(self) -> int | None:
+        """
+        A count that changes with every byte of payload that the peer takes or sends;
+        L{None} where no payload is on its way.
+        """
+        if self.phase is Phase.SENDING:
+            return self._connection.delivered
+        if self.phase is Phase.RECEIVING and self._receiving is not None:
+            return self._receiving.remaining
+        return self._skip if self.phase is Phase.SKIPPING_PAYLOAD else None
 
     # What a verb may do.
 
@@ -344,11 +365,17 @@ class Session:
         return None
 
     def _line_skipped(self, data: bytes) -> bytes | None:
-        _, found, rest = data.partition(b"\n")
+        line, found, rest = data.partition(b"\n")
+        # How the line ends, its last byte but the LF tells, which may come on its own.
+        if line:
+            self._eol = b"\r\n" if line.endswith(b"\r") else b"\n"
         if found:
+            self._refuse(LineTooLong())
             return rest
         self._skip -= len(data)
         if self._skip < 0:
+            self._eol = b"\r\n"
+            self._refuse(LineTooLong())
             self.close()
         return None
 

@@ -275,6 +275,12 @@ class Outflow:
             self._measure()
         return self._delivered
 
+    @property
+    def waiting(self) -> int:
+        """Bytes in the kernel that the peer's machine has not acknowledged."""
+        sock = socket_of(self._transport)
+        return 0 if sock is None else unsent(sock)
+
     async def send(
         self, run: Run, pace: Pace | None = None, moved: Callable[[int], None] | None = None
     ) -> None:
@@ -374,8 +380,7 @@ class Outflow:
 
     def _measure(self) -> None:
         sent = self._sent + (0 if self._sending is None else self._sending.sent)
-        sock = socket_of(self._transport)
-        self._delivered = max(0, sent - (0 if sock is None else unsent(sock)))
+        self._delivered = max(0, sent - self.waiting)
 
     def _be_ready(self) -> None:
         self.ready = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
+import math
 import os
 import socket
 import struct
@@ -28,6 +29,8 @@ __all__ = [
     "ending_seen",
     "forward_half_close",
     "is_dual_stack",
+    "keep_alive",
+    "limit_retransmission",
     "peer_user",
     "pending_error",
     "set_read_size",
@@ -112,6 +115,57 @@ def ending_seen(transport: ITransport | None) -> Ending | None:
     if found is None and info is not None and info.probes:
         return Ending.DEAD_KEEPALIVE
     return found
+
+
+#: TCP_RTO_MAX_MS of linux/tcp.h, since Linux 6.15; Python has no name for it yet.
+_TCP_RTO_MAX_MS = 44
+
+#: How many probes go unanswered before the kernel gives a peer up: enough that one lost
+#: packet, or three, do not end a connection.
+_PROBES = 5
+
+
+def keep_alive(sock: socket.socket, dead_after: float) -> list[str]:
+    """
+    Have the kernel notice within C{dead_after} seconds that an idle connection's peer is
+    gone: half of that in silence, the rest in probes.
+
+    @return: the names of the options that the system lacks.
+    """
+    idle = int(dead_after // 2)
+    interval = max(1, int((dead_after - idle) // _PROBES))
+    probes = max(1, math.ceil((dead_after - idle) / interval))
+    # macOS calls the first one TCP_KEEPALIVE.
+    idle_option = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {idle_option: idle, "TCP_KEEPINTVL": interval, "TCP_KEEPCNT": probes}
+    return [name for name, value in wanted.items() if not _set_tcp(sock, name, value)]
+
+
+def limit_retransmission(sock: socket.socket, seconds: float) -> list[str]:
+    """
+    Have the kernel send again, and probe a closed window, at least so often.
+
+    @return: what the system lacks.  Its two minutes between tries then delay the moment
+        when a peer is noticed that paused first and died afterwards.
+    """
+    lacking = [] if hasattr(socket, "TCP_INFO") else ["TCP_INFO"]
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, _TCP_RTO_MAX_MS, max(1000, int(seconds * 1000)))
+    except OSError:
+        lacking.append("TCP_RTO_MAX_MS")
+    return lacking
+
+
+def _set_tcp(sock: socket.socket, name: str, value: int) -> bool:
+    option = getattr(socket, name, None)
+    if option is None:
+        return False
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    except OSError:
+        return False
+    return True
 
 
 def set_read_size(transport: Any, size: int) -> None:

@@ -9,7 +9,7 @@ some, and fields in a reply.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -146,23 +146,21 @@ def split_verb(line: bytes) -> tuple[str, bytes]:
     return verb.decode("ascii", "replace").upper(), text
 
 
-def words(text: bytes) -> list[Word]:
+def words(text: bytes) -> Iterator[Word]:
     """
-    The words of C{text}.
+    The words of C{text}, one after the other.
 
     Bytes that are not UTF-8 become lone surrogates, which no name may hold.
 
-    @raise BadArguments: a quote that is not closed, or that stands inside a word.
+    @raise BadArguments: where a quote is not closed, or stands inside a word.
     """
     line = text.decode("utf-8", "surrogateescape").rstrip(" \t")
-    found: list[Word] = []
     position = 0
     while position < len(line):
         word, position = word_at(line, position)
         if word is None:
             raise BadArguments("a quote is not closed, or stands inside a word")
-        found.append(word)
-    return found
+        yield word
 
 
 def word_at(line: str, position: int) -> tuple[Word | None, int]:

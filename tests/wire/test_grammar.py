@@ -88,7 +88,7 @@ class TestWords:
         assert [word.text for word in words(b"  a\t b   c \t")] == ["a", "b", "c"]
 
     def test_quotes_hold_blanks_quotes_and_backslashes(self) -> None:
-        assert words(rb'"a b" "say \"hi\"" "back\\slash" ""') == [
+        assert list(words(rb'"a b" "say \"hi\"" "back\\slash" ""')) == [
             Word(None, "a b", quoted=True),
             Word(None, 'say "hi"', quoted=True),
             Word(None, "back\\slash", quoted=True),
@@ -96,21 +96,21 @@ class TestWords:
         ]
 
     def test_a_backslash_outside_quotes_is_itself(self) -> None:
-        assert words(rb"a\b") == [Word(None, "a\\b", quoted=False)]
+        assert list(words(rb"a\b")) == [Word(None, "a\\b", quoted=False)]
 
     def test_an_option_may_have_a_quoted_value_or_an_empty_one(self) -> None:
-        assert words(b'key="a b" other=x empty=') == [
+        assert list(words(b'key="a b" other=x empty=')) == [
             Word("key", "a b", quoted=True),
             Word("other", "x", quoted=False),
             Word("empty", "", quoted=False),
         ]
 
     def test_what_stands_in_quotes_is_never_an_option(self) -> None:
-        assert words(b'"key=value"') == [Word(None, "key=value", quoted=True)]
+        assert list(words(b'"key=value"')) == [Word(None, "key=value", quoted=True)]
 
     @pytest.mark.parametrize("text", [b"Key=x", b"kEy=x", b"9=x", b"a_b=x", b"=x", b"a.b=x"])
     def test_a_key_is_of_small_letters_digits_and_hyphens(self, text: bytes) -> None:
-        assert words(text) == [Word(None, text.decode(), quoted=False)]
+        assert list(words(text)) == [Word(None, text.decode(), quoted=False)]
 
     @pytest.mark.parametrize(
         "text",
@@ -134,12 +134,12 @@ class TestWords:
     @pytest.mark.usefixtures("impatience")
     def test_a_quote_that_is_open_or_inside_a_word_is_refused(self, text: bytes) -> None:
         with pytest.raises(BadArguments):
-            words(text)
+            list(words(text))
 
     @given(st.one_of(FUMBLED, st.text()))
     def test_any_text_is_either_words_or_refused(self, text: str) -> None:
         try:
-            found = words(text.encode("utf-8", "surrogateescape"))
+            found = list(words(text.encode("utf-8", "surrogateescape")))
         except (BadArguments, UnicodeEncodeError):
             return
         assert all(word.text or word.quoted or word.key for word in found)
@@ -147,7 +147,7 @@ class TestWords:
     @given(st.binary())
     def test_any_bytes_are_either_words_or_refused(self, text: bytes) -> None:
         try:
-            found = words(text)
+            found = list(words(text))
         except BadArguments:
             return
         assert len(found) <= len(text)
@@ -156,7 +156,7 @@ class TestWords:
     def test_a_line_as_long_as_may_be_is_read_in_no_time(self) -> None:
         for text in (b" " * 4095 + b'"', b'"' + b"\\\\" * 2047, b"a=" * 2047 + b'"', b'\\"' * 2048):
             with pytest.raises(BadArguments):
-                words(text)
+                list(words(text))
 
     @given(TEXTS)
     def test_a_formatted_word_reads_back_as_it_was(self, text: str) -> None:

@@ -1,0 +1,173 @@
+"""
+Is the peer still there?  Three questions with three answers:
+
+- Nothing is on its way to the peer: keep-alive probes, on a schedule set on the socket
+  (tcp(7): TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT).
+- Something is, and its machine does not answer: SO_KEEPALIVE is silent then, so TCP_INFO
+  is asked every second.  (TCP_USER_TIMEOUT would notice, too, but it also ends a
+  connection whose peer has only paused reading, and it switches the count of the
+  keep-alive probes off.)
+- Its machine answers and its program moves no payload: that peer has stalled.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from filesrv.transfer.sockets import (
+    TCPInfo,
+    keep_alive,
+    limit_retransmission,
+    socket_of,
+    tcp_info,
+    unsent,
+)
+from filesrv.wire.endings import Ending
+
+__all__ = ["Liveness", "Peer"]
+
+#: Seconds between two looks at the connections on which something is expected.
+CHECK_EVERY = 1.0
+
+#: What part of the time a peer may be silent in is the longest that the kernel may wait
+#: before it sends again.  A path that heals is then noticed soon, and four tries in vain
+#: come before a peer counts as dead.
+RETRANSMISSION_PART = 4
+
+#: What part of that time probes of a closed window must go unanswered, when the last
+#: answer is old enough: on a system that spaces them by minutes, one may just be out.
+PROBE_PART = 3
+
+
+class Liveness:
+    """
+    Watches the connections of one process.
+
+    @ivar dead_after: seconds without an answer after which a peer is dead.
+    @ivar stall_timeout: seconds without payload after which it has stalled.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, dead_after: float, stall_timeout: float) -> None:
+        self.clock = clock
+        self.dead_after = dead_after
+        self.stall_timeout = stall_timeout
+        self._awake: set[Peer] = set()
+        self._loop = LoopingCall(self._check)
+        self._loop.clock = clock
+        self._told: set[str] = set()
+
+    def watch(
+        self,
+        transport: Any,
+        progress: Callable[[], int | None],
+        ended: Callable[[Ending], None],
+    ) -> Peer:
+        """
+        Watch a new connection.
+
+        @param progress: a count that changes when payload moves; L{None} while nothing
+            is expected of the peer.
+        @param ended: called once, when the peer is found dead or stalled.
+        """
+        sock = socket_of(transport)
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            self._tell(keep_alive(sock, self.dead_after))
+            self._tell(limit_retransmission(sock, self.dead_after / RETRANSMISSION_PART))
+        return Peer(self, transport, progress, ended)
+
+    def wake(self, peer: Peer) -> None:
+        """Look at a connection until nothing is expected on it any more."""
+        self._awake.add(peer)
+        if not self._loop.running:
+            self._loop.start(CHECK_EVERY, now=False)
+
+    def sleep(self, peer: Peer) -> None:
+        """Stop looking."""
+        self._awake.discard(peer)
+        if not self._awake and self._loop.running:
+            self._loop.stop()
+
+    def _check(self) -> None:
+        for peer in list(self._awake):
+            peer.check()
+
+    def _tell(self, lacking: list[str]) -> None:
+        """What the system cannot do is said once."""
+        for option in set(lacking) - self._told:
+            self._told.add(option)
+            self._log.warn(
+                "this system lacks {option}: a dead peer may be noticed later", option=option
+            )
+
+
+class Peer:
+    """The far end of one connection."""
+
+    def __init__(
+        self,
+        liveness: Liveness,
+        transport: Any,
+        progress: Callable[[], int | None],
+        ended: Callable[[Ending], None],
+    ) -> None:
+        self._liveness = liveness
+        self._transport = transport
+        self._progress = progress
+        self._ended = ended
+        self._awake = False
+        self._count: int | None = None
+        self._moved = 0.0
+        self._settled = 0.0
+
+    def wake(self) -> None:
+        """Something is on its way to the peer, or expected of it."""
+        if not self._awake:
+            self._awake = True
+            self._moved = self._settled = self._liveness.clock.seconds()
+            self._liveness.wake(self)
+
+    def stop(self) -> None:
+        """The connection has ended."""
+        self._awake = False
+        self._liveness.sleep(self)
+
+    def check(self) -> None:
+        """Look once."""
+        now = self._liveness.clock.seconds()
+        sock = socket_of(self._transport)
+        waiting = 0 if sock is None else unsent(sock)
+        count = self._progress()
+        if count is None and not waiting:
+            self.stop()
+        elif sock is not None and self._is_dead(tcp_info(sock), waiting, now):
+            self._end(Ending.DEAD_UNACKNOWLEDGED)
+        elif self._has_stalled(count, now):
+            self._end(Ending.STALLED)
+
+    def _is_dead(self, info: TCPInfo | None, waiting: int, now: float) -> bool:
+        if info is None or not waiting or not (info.unacknowledged or info.probes):
+            self._settled = now
+            return False
+        limit = self._liveness.dead_after
+        answered = now - info.since_ack_received / 1000
+        if info.unacknowledged:
+            # The last answer may be older than what has been sent since.
+            return now - max(self._settled, answered) >= limit
+        return now - answered >= limit and now - self._settled >= limit / PROBE_PART
+
+    def _has_stalled(self, count: int | None, now: float) -> bool:
+        if count is None or count != self._count:
+            self._count, self._moved = count, now
+        return now - self._moved >= self._liveness.stall_timeout
+
+    def _end(self, ending: Ending) -> None:
+        self.stop()
+        self._ended(ending)
