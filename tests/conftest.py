@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.daemon import Daemon
 
 # A busy machine is slow now and then, and no property here is about time.
 settings.register_profile(
@@ -44,3 +47,10 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _refuse_to_skip(report)
     return report
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Generator[Daemon]:
+    """A real daemon on a free port of this machine, with nothing in its root."""
+    with Daemon(tmp_path / "root") as running:
+        yield running
