@@ -26,6 +26,7 @@ from twisted.python.usage import UsageError
 from filesrv import __version__
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
+from filesrv.server.trust import RECORD_EVERY
 from filesrv.transfer.liveness import Liveness
 from filesrv.transfer.sockets import is_dual_stack
 from filesrv.wire.endings import Ending
@@ -37,14 +38,12 @@ DEFAULT_PORT = "9000"
 #: Seconds between looks for transfers that have expired.
 EXPIRE_EVERY = 600.0
 
-#: Seconds between rows of how far downloads are: so much of one is sent twice at most
-#: when the daemon was killed and a person resumes by "resume".
-RECORD_EVERY = 5.0
-
 #: Seconds that the connections get to read their last reply when the daemon stops.
 STOP_WITHIN = 2.0
 
 DAY = 86400.0
+
+DURABILITIES = ("commit", "none")
 
 #: The options that are numbers, with the least and the most that each may be.
 _NUMBERS = (
@@ -80,6 +79,12 @@ class Options(UsageOptions):
         ],
         ["keep-partials", None, 7.0, "Days to keep what arrived of an unfinished upload."],
         ["dead-after", None, 30.0, "Seconds in which a peer that vanished is noticed, 10 to 300."],
+        [
+            "durability",
+            None,
+            "commit",
+            "When OK is said: commit, the file is on disk; none, the kernel has it.",
+        ],
         ["stall-timeout", None, 300.0, "Seconds that a peer may pause a transfer."],
     ]
 
@@ -115,6 +120,8 @@ class Options(UsageOptions):
         self["ports"] = self["ports"] or [DEFAULT_PORT]
         for option, least, most in _NUMBERS:
             self[option] = _number(option, self[option], least, most)
+        if self["durability"] not in DURABILITIES:
+            raise UsageError(f"--durability is {' or '.join(DURABILITIES)}")
         state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
         self["root"] = os.path.abspath(self["root"] or state or "filesrv-files")
 
@@ -213,7 +220,7 @@ class FilesrvService(Service):
         self._log.info("serving {root}", root=self._options["root"])
         self._log.warn("anybody who reaches this server may read and write its files")
         self._every(EXPIRE_EVERY, shelves.uploads.expire)
-        self._every(RECORD_EVERY, shelves.downloads.record)
+        self._every(RECORD_EVERY, shelves.record)
 
     async def _stop(self) -> None:
         for loop in self._loops:
@@ -241,6 +248,7 @@ class FilesrvService(Service):
                 self._reactor,
                 keep=self._options["keep-partials"] * DAY,
                 overwrite=not self._options["no-overwrite"],
+                durable=self._options["durability"] == "commit",
             )
         except CannotOpen as error:
             raise CannotStart(str(error)) from error

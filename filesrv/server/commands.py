@@ -13,11 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from filesrv.server.downloads import RESUME, Download
 from filesrv.server.hashing import ALGORITHMS
 from filesrv.server.port import ConnectionEnded, PayloadCut, Port
-from filesrv.server.transfers import RESUME, Download, Upload
+from filesrv.server.uploads import Announced, Upload
 from filesrv.store.registry import Direction, Unfinished
 from filesrv.store.root import Entry
+from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, split_digests
 from filesrv.transfer.meter import Meter
 from filesrv.transfer.send import Run
 from filesrv.wire.endings import Ending
@@ -70,6 +72,8 @@ async def help(port: Port, command: Command) -> None:
     rows = COMMANDS if asked is None else {asked.upper(): COMMANDS[asked.upper()]}
     await port.reply_lines(f"{row.syntax.usage(verb)} - {row.help}" for verb, row in rows.items())
 
+
+_DIGEST = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 
@@ -130,27 +134,46 @@ def _announced_upload(text: bytes) -> int:
 
 
 async def upload(port: Port, command: Command) -> None:
-    name, size = check_name(command.arguments[0]), number(command.arguments[1])
-    offset = command.argument(2)
-    modified = command.options.get("modified")
-    going = port.shelves.uploads.begin(
-        port.client,
-        name,
-        size,
-        None if offset is None else number(offset),
-        replace=port.shelves.overwrite and not _flag(command, "if-absent"),
-        modified=None if modified is None else parse_time(modified),
-        on_taken_over=lambda: port.end(Ending.TAKEN_OVER),
+    announced = _announced(port, command)
+    ask = _choice(command, "commit", ("now", "ask")) == "ask"
+    going = await port.shelves.uploads.begin(
+        port.client, announced, lambda: port.end(Ending.TAKEN_OVER), port.breathe
     )
     try:
-        with _accounted(port, "upload", name, going) as meter:
+        with _accounted(port, "upload", announced.name, going) as meter:
             port.reply(offset=going.offset, length=going.length, last=going.last)
             await port.receive(going, going.length)
-            going.publish()
+            if ask:
+                going.release(Ending.CLOSED)
+            else:
+                going.publish()
     except PayloadCut:
         stored = going.offset + going.moved
         raise BadOffset("that was not all of it; go on there", stored=stored) from None
-    port.reply(stored=name, size=size, received=meter.moved, **meter.fields())
+    stored_name = None if ask else announced.name
+    port.reply(stored=stored_name, size=announced.size, received=meter.moved, **meter.fields())
+
+
+def _announced(port: Port, command: Command) -> Announced:
+    offset = command.argument(2)
+    modified = command.options.get("modified")
+    exclusive = _choice(command, "if-absent", ("no", "yes")) == "yes"
+    return Announced(
+        check_name(command.arguments[0]),
+        number(command.arguments[1]),
+        None if offset is None else number(offset),
+        exclusive or not port.shelves.overwrite,
+        None if modified is None else parse_time(modified),
+    )
+
+
+async def commit(port: Port, command: Command) -> None:
+    name = check_name(command.arguments[0])
+    digest = command.options.get(ALGORITHM, "")
+    if not _DIGEST.fullmatch(digest):
+        raise BadArguments(f"{ALGORITHM}= takes 64 hexadecimal digits")
+    status = await port.shelves.uploads.commit(port.client, name, digest, port.breathe)
+    port.reply(stored=name, size=status.size, version=status.version)
 
 
 async def download(port: Port, command: Command) -> None:
@@ -205,11 +228,12 @@ def _accounted(port: Port, what: str, name: str, going: Upload | Download) -> It
         )
 
 
-def _flag(command: Command, option: str) -> bool:
-    value = command.options.get(option, "no")
-    if value not in ("yes", "no"):
-        raise BadArguments(f"{option} is yes or no")
-    return value == "yes"
+def _choice(command: Command, option: str, choices: tuple[str, ...]) -> str:
+    """The value of an option, the first of its choices where it was left out."""
+    value = command.options.get(option, choices[0])
+    if value not in choices:
+        raise BadArguments(f"{option} is {' or '.join(choices)}")
+    return value
 
 
 async def pending(port: Port, command: Command) -> None:
@@ -261,6 +285,15 @@ async def hash_(port: Port, command: Command) -> None:
         port.reply(**{algorithm: digest}, size=file.status.size)
 
 
+async def sums(port: Port, command: Command) -> None:
+    name = check_name(command.arguments[0])
+    blocks = await port.shelves.uploads.sums(port.client, name, port.breathe)
+    if blocks is None:
+        with port.shelves.root.open(name) as file:
+            blocks = await port.shelves.hashes.blocks(name, file, port.breathe)
+    await port.reply_lines((digest.hex() for digest in split_digests(blocks)), block=BLOCK_SIZE)
+
+
 COMMANDS: dict[str, Verb] = {
     "ECHO": Verb(echo, Syntax(("text",), bare=True), "answers the text as it came"),
     "TIME": Verb(time, Syntax(), "the server's time"),
@@ -273,7 +306,7 @@ COMMANDS: dict[str, Verb] = {
     "STAT": Verb(stat, Syntax(("name",)), "size, time modified and version of a file"),
     "UPLOAD": Verb(
         upload,
-        Syntax(("name", "size"), ("offset",), ("if-absent", "modified")),
+        Syntax(("name", "size"), ("offset",), ("if-absent", "commit", "modified")),
         "sends a file: wait for OK, then send the bytes from its offset on",
         _announced_upload,
     ),
@@ -282,9 +315,15 @@ COMMANDS: dict[str, Verb] = {
         Syntax(("name",), ("offset", "length"), ("if",)),
         "fetches a file; offset resume goes on where the connection broke",
     ),
+    "COMMIT": Verb(
+        commit,
+        Syntax(("name",), (), (ALGORITHM,)),
+        "publishes what was uploaded with commit=ask, if the digest agrees",
+    ),
     "PENDING": Verb(pending, Syntax(), "your unfinished transfers"),
     "DISCARD": Verb(discard, Syntax(("name",)), "forgets your unfinished upload"),
     "DELETE": Verb(delete, Syntax(("name",)), "deletes a file"),
     "RENAME": Verb(rename, Syntax(("name", "name")), "gives a file another name"),
     "HASH": Verb(hash_, Syntax(("name",), ("algorithm",)), "sha256, blake3 or blake3-4m"),
+    "SUMS": Verb(sums, Syntax(("name",)), "the digest of each block of 4 MiB"),
 }

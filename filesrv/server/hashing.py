@@ -9,14 +9,16 @@ import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 from blake3 import blake3
 
 from filesrv.store.failures import refusals
-from filesrv.store.root import OpenFile
-from filesrv.transfer.digest import ALGORITHM, BlockDigests
-from filesrv.wire.errors import Changed
+from filesrv.store.known import KnownDigests
+from filesrv.store.root import FileStatus, OpenFile
+from filesrv.transfer.digest import ALGORITHM, BlockDigests, digest_of_blocks
+from filesrv.wire.errors import Changed, FilesrvError
 
 __all__ = ["ALGORITHMS", "Hashes"]
 
@@ -32,23 +34,31 @@ class _Hash(Protocol):
     def hexdigest(self) -> str: ...
 
 
+_PLAIN: dict[str, Callable[[], _Hash]] = {"sha256": hashlib.sha256, "blake3": blake3}
+
 #: What HASH computes, the first where none is named.
-ALGORITHMS: dict[str, Callable[[], _Hash]] = {
-    "sha256": hashlib.sha256,
-    "blake3": blake3,
-    ALGORITHM: BlockDigests,
-}
+ALGORITHMS = (*_PLAIN, ALGORITHM)
+
+Breathe = Callable[[], Awaitable[None]]
 
 
 class Hashes:
-    """The digests of published files, each computed once for a version of its file."""
+    """
+    The digests of published files, each computed once for a version of its file.
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+    @ivar known: the block digests, which outlive the process.
+    """
 
-    async def digest(
-        self, name: str, file: OpenFile, algorithm: str, breathe: Callable[[], Awaitable[None]]
-    ) -> str:
+    def __init__(self, known: KnownDigests) -> None:
+        self.known = known
+        self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def know(self, status: FileStatus, blocks: bytes) -> None:
+        """Keep the block digests of a file that was just published."""
+        with suppress(FilesrvError):  # A disk too full for them: they are computed anew.
+            self.known.keep(status.version, status.size, blocks)
+
+    async def digest(self, name: str, file: OpenFile, algorithm: str, breathe: Breathe) -> str:
         """
         The digest of an open file, in hexadecimal.
 
@@ -56,23 +66,42 @@ class Hashes:
         @raise Changed: somebody wrote into the file meanwhile.
         @raise FilesrvError: it cannot be read.
         """
+        if algorithm == ALGORITHM:
+            return digest_of_blocks(await self.blocks(name, file, breathe))
         key = (file.status.version, algorithm)
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
-        hasher = ALGORITHMS[algorithm]()
-        offset = 0
-        while offset < file.status.size:
-            with refusals(name):
-                data = os.pread(file.descriptor, SLICE_SIZE, offset)
-            if not data:
-                break
-            hasher.update(data)
-            offset += len(data)
-            await breathe()
-        if not file.unchanged():
-            raise Changed
-        self._known[key] = hasher.hexdigest()
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        return self._known[key]
+        if key not in self._recent:
+            hasher = _PLAIN[algorithm]()
+            await _read(name, file, hasher.update, breathe)
+            self._recent[key] = hasher.hexdigest()
+        self._recent.move_to_end(key)
+        if len(self._recent) > REMEMBERED:
+            self._recent.popitem(last=False)
+        return self._recent[key]
+
+    async def blocks(self, name: str, file: OpenFile, breathe: Breathe) -> bytes:
+        """
+        The digests of an open file's blocks, one after the other; see L{digest}.
+        """
+        found = self.known.find(file.status.version)
+        if found is None:
+            digests = BlockDigests()
+            await _read(name, file, digests.update, breathe)
+            found = digests.blocks()
+            self.know(file.status, found)
+        return found
+
+
+async def _read(
+    name: str, file: OpenFile, update: Callable[[bytes], object], breathe: Breathe
+) -> None:
+    offset = 0
+    while offset < file.status.size:
+        with refusals(name):
+            data = os.pread(file.descriptor, SLICE_SIZE, offset)
+        if not data:
+            break
+        update(data)
+        offset += len(data)
+        await breathe()
+    if not file.unchanged():
+        raise Changed

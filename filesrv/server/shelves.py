@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
+from filesrv.server.downloads import Downloads
 from filesrv.server.hashing import Hashes
-from filesrv.server.transfers import Downloads, Uploads
+from filesrv.server.uploads import Uploads
+from filesrv.store.known import KnownDigests
 from filesrv.store.partials import Partials
 from filesrv.store.registry import Registry
 from filesrv.store.root import Root
@@ -41,9 +43,20 @@ class Shelves:
     overwrite: bool
     lock: int
 
+    def tidy(self) -> None:
+        """On start: clean up after a crash."""
+        self.uploads.tidy()
+        self.hashes.known.tidy()
+
+    def record(self) -> None:
+        """Every few seconds: write down how far the transfers are."""
+        self.uploads.record()
+        self.downloads.record()
+
     def close(self) -> None:
         """Let go of everything; no connection may be left."""
         self.registry.close()
+        self.hashes.known.close()
         self.uploads.partials.close()
         self.root.close()
         os.close(self.lock)
@@ -66,16 +79,19 @@ def open_shelves(
         root = Root(path, durable)
         partials = Partials(os.path.join(state, "partial"))
         registry = Registry(os.path.join(state, "registry.sqlite"), clock, keep)
+        known = KnownDigests(os.path.join(state, "digests.sqlite"), clock)
     except BlockingIOError:
         raise CannotOpen(f"another filesrv serves {path}") from None
     except OSError as error:
         raise CannotOpen(f"cannot keep files in {path}: {error.strerror}") from error
     except sqlite3.Error as error:
         raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
-    uploads = Uploads(root, partials, registry)
-    uploads.tidy()
+    hashes = Hashes(known)
+    uploads = Uploads(root, partials, registry, hashes)
     downloads = Downloads(root, registry)
-    return Shelves(clock, root, registry, uploads, downloads, Hashes(), overwrite, lock)
+    shelves = Shelves(clock, root, registry, uploads, downloads, hashes, overwrite, lock)
+    shelves.tidy()
+    return shelves
 
 
 def _lock(path: str) -> int:

@@ -14,10 +14,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from filesrv.store.root import Root
+from filesrv.store.space import Space
 
 __all__ = ["Partial", "Partials"]
 
 _BLOCKS = ".blocks"
+
+#: Bytes after which the kernel is asked to begin writing them to disk.
+WRITE_BACK_EVERY = 8 * 1024 * 1024
 
 
 class Partial:
@@ -40,7 +44,7 @@ class Partial:
         except OSError:
             os.close(self.descriptor)
             raise
-        self.size = os.fstat(self.descriptor).st_size
+        self.size = self._sent_to_disk = os.fstat(self.descriptor).st_size
 
     def write(self, data: bytes | memoryview) -> None:
         """
@@ -53,6 +57,15 @@ class Partial:
             written = os.pwrite(self.descriptor, view, self.size)
             self.size += written
             view = view[written:]
+        if self.size - self._sent_to_disk >= WRITE_BACK_EVERY:
+            self._start_write_back()
+
+    def _start_write_back(self) -> None:
+        # DONTNEED begins to write dirty pages and does not wait for them (mm/fadvise.c);
+        # so little is left for the flush at the end that nobody else waits for it.
+        length = self.size - self._sent_to_disk
+        os.posix_fadvise(self.descriptor, self._sent_to_disk, length, os.POSIX_FADV_DONTNEED)
+        self._sent_to_disk = self.size
 
     def read(self, offset: int, length: int) -> bytes:
         """At most C{length} bytes from C{offset}."""
@@ -61,7 +74,7 @@ class Partial:
     def truncate(self, size: int) -> None:
         """Cut off what is held beyond C{size}."""
         os.ftruncate(self.descriptor, size)
-        self.size = size
+        self.size = self._sent_to_disk = size
 
     def load_blocks(self, length: int) -> bytes:
         """The first C{length} bytes of the block digests, or fewer if fewer are kept."""
@@ -72,9 +85,18 @@ class Partial:
         os.pwrite(self._blocks, digests, offset)
         os.ftruncate(self._blocks, offset + len(digests))
 
+    def stat(self) -> os.stat_result:
+        """The status of the file."""
+        return os.fstat(self.descriptor)
+
     def flush(self) -> None:
-        """Return when all of it is on disk."""
+        """Return when all of it, and its digests, are on disk."""
         os.fdatasync(self.descriptor)
+        os.fdatasync(self._blocks)
+
+    def give_back(self) -> None:
+        """Free what was reserved behind the end: who knows whether the client returns."""
+        os.ftruncate(self.descriptor, self.size)
 
     def publish(self, root: Root, name: str, replace: bool, modified: int | None) -> None:
         """
@@ -87,7 +109,7 @@ class Partial:
         if modified is not None:
             os.utime(self.descriptor, ns=(modified, modified))
         if root.durable:
-            self.flush()
+            os.fdatasync(self.descriptor)
         root.publish(self._directory, self.id, name, replace)
         with suppress(FileNotFoundError):
             os.unlink(self.id + _BLOCKS, dir_fd=self._directory)
@@ -101,7 +123,11 @@ class Partial:
 
 
 class Partials:
-    """All unfinished files under one root."""
+    """
+    All unfinished files under one root.
+
+    @ivar space: the room that is left for them.
+    """
 
     def __init__(self, directory: str) -> None:
         """
@@ -110,6 +136,7 @@ class Partials:
         """
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.space = Space(self._directory)
 
     def close(self) -> None:
         """Let go of the directory."""

@@ -10,15 +10,19 @@ row right now is known in memory alone, because no connection outlives the proce
 from __future__ import annotations
 
 import enum
-import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import astuple, dataclass, fields, replace
+from functools import cache
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
+from filesrv.store.database import Database
 from filesrv.wire.endings import Ending
+from filesrv.wire.errors import FilesrvError
 
-__all__ = ["Claim", "Direction", "Registry", "Unfinished"]
+__all__ = ["Claim", "Direction", "Registry", "Unfinished", "boot_id"]
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -32,10 +36,12 @@ CREATE TABLE transfers (
     delivered INTEGER NOT NULL,
     touched REAL NOT NULL,
     ended TEXT,
+    boot TEXT NOT NULL,
+    exclusive INTEGER NOT NULL,
+    modified INTEGER,
     PRIMARY KEY (client, name, direction)
 ) WITHOUT ROWID
 """
-_COLUMNS = "client, name, direction, id, size, version, delivered, touched, ended"
 
 
 class Direction(enum.Enum):
@@ -56,10 +62,15 @@ class Unfinished:
 
     @ivar id: names the partial file of an upload.
     @ivar size: bytes of the whole file.
-    @ivar version: of the file that is downloaded.
-    @ivar delivered: bytes that the client had of a download when it broke.
+    @ivar version: of the file that is downloaded; of an upload, that of its partial
+        file when this row was written.
+    @ivar delivered: bytes that the client had of a download when it broke; of an upload,
+        those that were on disk for certain, not only on their way there.
     @ivar touched: when it was last begun or broken, in seconds since the epoch.
     @ivar ended: how the last connection ended, L{None} if that is not known.
+    @ivar boot: in which boot of the machine the row was written.
+    @ivar exclusive: whether the upload may not replace a file.
+    @ivar modified: the time for the uploaded file, in nanoseconds since the epoch.
     """
 
     client: str
@@ -71,11 +82,21 @@ class Unfinished:
     delivered: int = 0
     touched: float = 0.0
     ended: Ending | None = None
+    boot: str = ""
+    exclusive: bool = False
+    modified: int | None = None
 
     @property
     def key(self) -> Key:
         """What no two rows have in common."""
         return (self.client, self.name, self.direction)
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Unfinished))
+_INSERT = (
+    f"INSERT OR REPLACE INTO transfers ({_COLUMNS})"
+    f" VALUES ({', '.join('?' for _ in fields(Unfinished))})"
+)
 
 
 @dataclass(eq=False)
@@ -104,16 +125,7 @@ class Registry:
         self._clock = clock
         self.keep = keep
         self._claims: dict[Key, Claim] = {}
-        self._db = sqlite3.connect(path, isolation_level=None)
-        # With a write-ahead log a commit is one write and no flush.  A power cut may
-        # lose the last rows, never the file; what a row of an upload stood for is
-        # then sent again.
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        if self._db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
-            self._db.execute("DROP TABLE IF EXISTS transfers")
-            self._db.execute(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+        self._db = Database(path, "transfers", _SCHEMA, _SCHEMA_VERSION)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -164,19 +176,38 @@ class Registry:
         self._claims[row.key] = claim
         return claim
 
-    def record(self, claim: Claim, delivered: int | None = None) -> None:
+    def record(
+        self,
+        claim: Claim,
+        *,
+        version: str | None = None,
+        delivered: int | None = None,
+        durable: bool = False,
+    ) -> None:
         """
         Write the row of a claim, so that it outlives this process.
 
-        @param delivered: bytes that the client of a download has by now.
+        @param version: see L{Unfinished}; L{None} leaves it as it was, like C{delivered}.
+        @param durable: and a power cut, too.
+        @raise FilesrvError: the disk does not take it.
         """
         if self._claims.get(claim.row.key) is claim:
-            self._write(claim, ended=None, delivered=delivered)
+            self._write(claim, None, version, delivered, durable)
 
-    def release(self, claim: Claim, ended: Ending, delivered: int | None = None) -> None:
+    def release(
+        self,
+        claim: Claim,
+        ended: Ending,
+        *,
+        version: str | None = None,
+        delivered: int | None = None,
+        durable: bool = False,
+    ) -> None:
         """Stop working on a transfer and keep its row.  A second call does nothing."""
         if self._unclaim(claim):
-            self._write(claim, ended, delivered)
+            # A disk too full for these few bytes keeps the row of the beginning.
+            with suppress(FilesrvError):
+                self._write(claim, ended, version, delivered, durable)
 
     def finish(self, claim: Claim) -> None:
         """Stop working on a transfer and forget it.  A second call does nothing."""
@@ -185,9 +216,11 @@ class Registry:
 
     def forget(self, row: Unfinished) -> None:
         """Remove the row of a transfer, if it has one."""
-        self._db.execute(
+        self._db.write(
             "DELETE FROM transfers WHERE client=? AND name=? AND direction=?",
-            (row.client, row.name, row.direction.value),
+            row.client,
+            row.name,
+            row.direction.value,
         )
 
     def expired(self) -> list[Unfinished]:
@@ -202,36 +235,49 @@ class Registry:
         del self._claims[claim.row.key]
         return True
 
-    def _write(self, claim: Claim, ended: Ending | None, delivered: int | None) -> None:
+    def _write(
+        self,
+        claim: Claim,
+        ended: Ending | None,
+        version: str | None,
+        delivered: int | None,
+        durable: bool,
+    ) -> None:
         row = claim.row = replace(
             claim.row,
             touched=self._clock.seconds(),
             ended=ended,
+            boot=boot_id(),
+            version=claim.row.version if version is None else version,
             delivered=claim.row.delivered if delivered is None else delivered,
         )
-        self._db.execute(
-            f"INSERT OR REPLACE INTO transfers ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",
-            (
-                *(row.client, row.name, row.direction.value, row.id, row.size, row.version),
-                *(row.delivered, row.touched, ended and ended.value),
-            ),
-        )
+        plain = (value.value if isinstance(value, enum.Enum) else value for value in astuple(row))
+        self._db.write(_INSERT, *plain, durable=durable)
 
     def _rows(self, condition: str, *values: object) -> list[Unfinished]:
-        query = f"SELECT {_COLUMNS} FROM transfers {condition}"
         return [
-            Unfinished(
-                client,
-                name,
-                Direction(direction),
-                id,
-                size,
-                version,
-                delivered,
-                touched,
-                Ending(ended) if ended else None,
-            )
-            for client, name, direction, id, size, version, delivered, touched, ended in (
-                self._db.execute(query, values)
-            )
+            _unfinished(*found)
+            for found in self._db.rows(f"SELECT {_COLUMNS} FROM transfers {condition}", *values)
         ]
+
+
+def _unfinished(*columns: Any) -> Unfinished:
+    row = Unfinished(*columns)
+    return replace(
+        row,
+        direction=Direction(row.direction),
+        ended=None if row.ended is None else Ending(row.ended),
+        exclusive=bool(row.exclusive),
+    )
+
+
+@cache
+def boot_id() -> str:
+    """
+    Which boot of the machine this is, C{""} where the system does not tell (random(4)).
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -12,7 +12,14 @@ from collections.abc import Iterator
 
 from blake3 import blake3
 
-__all__ = ["ALGORITHM", "BLOCK_SIZE", "DIGEST_SIZE", "BlockDigests", "split_digests"]
+__all__ = [
+    "ALGORITHM",
+    "BLOCK_SIZE",
+    "DIGEST_SIZE",
+    "BlockDigests",
+    "digest_of_blocks",
+    "split_digests",
+]
 
 #: The name on the wire.
 ALGORITHM = "blake3-4m"
@@ -69,7 +76,12 @@ class BlockDigests:
 
     def hexdigest(self) -> str:
         """The C{blake3-4m} of all bytes so far, in hexadecimal."""
-        return blake3(self.blocks()).hexdigest()
+        return digest_of_blocks(self.blocks())
+
+
+def digest_of_blocks(blocks: bytes) -> str:
+    """The C{blake3-4m} of a file, from the concatenated digests of its blocks."""
+    return blake3(blocks).hexdigest()
 
 
 def split_digests(blocks: bytes) -> Iterator[bytes]:

@@ -1,0 +1,151 @@
+"""
+Downloads of the daemon: an open file, where the client is in it, and what is remembered
+of that when the connection breaks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from filesrv.store.partials import Partials
+from filesrv.store.registry import Claim, Direction, Registry, Unfinished
+from filesrv.store.root import OpenFile, Root
+from filesrv.wire.endings import Ending
+from filesrv.wire.errors import BadOffset, Changed
+
+__all__ = ["RESUME", "Download", "Downloads"]
+
+#: Stands for the offset of DOWNLOAD that the registry remembers.
+RESUME = -1
+
+
+@dataclass(eq=False)
+class Download:
+    """
+    One download that is going on.
+
+    @ivar length: bytes that will be sent, from C{offset} on.
+    @ivar last: how the connection before this one ended, if there was one.
+    @ivar delivered: tells how many of them the client's machine has acknowledged.
+    """
+
+    downloads: Downloads
+    claim: Claim
+    file: OpenFile
+    offset: int
+    length: int
+    last: Ending | None
+    delivered: Callable[[], int]
+    complete: bool = False
+
+    @property
+    def moved(self) -> int:
+        """Bytes that went over this connection."""
+        return self.length if self.complete else self.delivered()
+
+    def record(self) -> None:
+        """Keep how much the client has by now, so that it outlives this process."""
+        self.downloads.registry.record(self.claim, delivered=self.offset + self.delivered())
+
+    def finish(self) -> None:
+        """All of it was sent."""
+        self.complete = True
+        self._close()
+        self.downloads.registry.finish(self.claim)
+
+    def release(self, ended: Ending) -> None:
+        """Stop, and keep how much the client has."""
+        self._close()
+        have = self.offset + self.delivered()
+        if have:
+            self.downloads.registry.release(self.claim, ended, delivered=have)
+        else:
+            self.downloads.registry.finish(self.claim)
+
+    def _close(self) -> None:
+        self.file.close()
+        self.downloads.active.discard(self)
+
+
+class Downloads:
+    """
+    The downloads of all clients.
+
+    @ivar active: those that are going on.
+    """
+
+    def __init__(self, root: Root, registry: Registry) -> None:
+        self.root = root
+        self.registry = registry
+        self.active: set[Download] = set()
+
+    def record(self) -> None:
+        """
+        Keep how far every download is.  Called every few seconds: a row for each chunk
+        would cost more than the chunk.
+        """
+        for download in self.active:
+            download.record()
+
+    def begin(
+        self,
+        client: str,
+        name: str,
+        offset: int,
+        length: int | None,
+        *,
+        version: str | None,
+        delivered: Callable[[], int],
+        on_taken_over: Callable[[], None],
+    ) -> Download:
+        """
+        Open a file for a client; the caller ends with C{finish} or C{release}.
+
+        @param offset: where to start, or L{RESUME}.
+        @param length: at most so many bytes; L{None} for all.
+        @param version: refuse any other version of the file.
+        @raise FilesrvError: there is no such file, version or offset.
+        """
+        if offset == RESUME:
+            self.registry.take_over(client, name, Direction.DOWNLOAD)
+        remembered = self.registry.find(client, name, Direction.DOWNLOAD)
+        if offset == RESUME:
+            offset = 0
+            if remembered is not None:
+                offset, version = remembered.delivered, version or remembered.version
+        file = self.root.open(name)
+        try:
+            status = file.status
+            if version is not None and version != status.version:
+                raise Changed(version=status.version, size=status.size)
+            if offset > status.size:
+                raise BadOffset(f"the file has {status.size} bytes", size=status.size)
+        except BaseException:
+            file.close()
+            raise
+        os.posix_fadvise(file.descriptor, offset, 0, os.POSIX_FADV_SEQUENTIAL)
+        rest = status.size - offset
+        row = Unfinished(
+            client,
+            name,
+            Direction.DOWNLOAD,
+            Partials.new_id(),
+            status.size,
+            status.version,
+            offset,
+        )
+        claim = self.registry.claim(row, on_taken_over)
+        last = remembered.ended if remembered is not None and offset else None
+        download = Download(
+            self,
+            claim,
+            file,
+            offset,
+            rest if length is None else min(length, rest),
+            last,
+            delivered,
+        )
+        self.active.add(download)
+        return download

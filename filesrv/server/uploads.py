@@ -1,0 +1,366 @@
+"""
+Uploads of the daemon: what the registry, the partial files, their digests and the
+published files have to do with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from twisted.logger import Logger
+
+from filesrv.server.hashing import Hashes
+from filesrv.server.trust import restored_digests, trusted, verified_prefix
+from filesrv.store.failures import refusals
+from filesrv.store.partials import Partial, Partials
+from filesrv.store.registry import Claim, Direction, Registry, Unfinished
+from filesrv.store.root import FileStatus, Root, status_of
+from filesrv.transfer.digest import BlockDigests
+from filesrv.wire.endings import Ending
+from filesrv.wire.errors import BadChecksum, BadOffset, NotFound, TooLarge
+from filesrv.wire.grammar import MAX_NUMBER, format_word
+
+__all__ = ["Announced", "Upload", "Uploads"]
+
+#: Up to this size an upload has no row while it runs: should the daemon be killed in
+#: those milliseconds, so few bytes are sent again in one.
+UNRECORDED_SIZE = 256 * 1024
+
+#: Bytes after which what arrived is flushed to disk, and the row says so.  A power cut
+#: then costs no more than checking so much by its digests.
+FLUSH_EVERY = 256 * 1024 * 1024
+
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class Announced:
+    """
+    What the line of an UPLOAD says.
+
+    @ivar offset: exactly there; L{None} for wherever it broke.
+    @ivar exclusive: whether the file may not replace another.
+    @ivar modified: the time for the file, in nanoseconds since the epoch.
+    """
+
+    name: str
+    size: int
+    offset: int | None = None
+    exclusive: bool = False
+    modified: int | None = None
+
+
+@dataclass(eq=False)
+class Upload:
+    """
+    One upload that is going on; the sink of its payload.
+
+    @ivar offset: where it went on.
+    @ivar last: how the connection before this one ended, if there was one.
+    """
+
+    uploads: Uploads
+    claim: Claim
+    partial: Partial
+    digests: BlockDigests
+    offset: int
+    last: Ending | None
+
+    @property
+    def moved(self) -> int:
+        """Bytes that came over this connection."""
+        return self.partial.size - self.offset
+
+    @property
+    def length(self) -> int:
+        """Bytes that are still to come."""
+        return self.claim.row.size - self.partial.size
+
+    def write(self, data: bytes | memoryview) -> None:
+        """
+        Take the next bytes.
+
+        @raise FilesrvError: the disk does not; what it took is kept.
+        """
+        known = len(self.digests.complete)
+        before = self.partial.size
+        with refusals(self.claim.row.name):
+            try:
+                self.partial.write(data)
+            finally:
+                # Of what a full disk took in part, too.
+                self.digests.update(memoryview(data)[: self.partial.size - before])
+                if len(self.digests.complete) > known:
+                    self.partial.save_blocks(known, bytes(self.digests.complete[known:]))
+            if self.partial.size // FLUSH_EVERY > before // FLUSH_EVERY:
+                self._flush()
+
+    def publish(self) -> None:
+        """
+        Give the whole file its name; on disk when this returns.
+
+        @raise FilesrvError: the name is taken, or the disk failed; all is kept.
+        """
+        row, uploads = self.claim.row, self.uploads
+        with refusals(row.name):
+            self.partial.publish(uploads.root, row.name, not row.exclusive, row.modified)
+            status = status_of(self.partial.stat())
+        self._leave()
+        uploads.registry.finish(self.claim)
+        uploads.hashes.know(status, self.digests.blocks())
+
+    def release(self, ended: Ending) -> None:
+        """Stop, and keep what arrived.  Does nothing after L{publish}, or twice."""
+        registry, row = self.uploads.registry, self.claim.row
+        if registry.active(*row.key) is not self.claim:
+            self._leave()
+        elif self.partial.size == 0 < row.size:
+            self._leave()
+            registry.finish(self.claim)
+            self.uploads.partials.remove(row.id)
+        else:
+            durable = self.uploads.root.durable and row.size > UNRECORDED_SIZE
+            version, flushed = None, None
+            with suppress(OSError):  # A disk that fails now says so to the next upload.
+                self.partial.give_back()
+                if durable:
+                    self.partial.flush()
+                    flushed = self.partial.size
+                version = status_of(self.partial.stat()).version
+            registry.release(self.claim, ended, version=version, delivered=flushed, durable=durable)
+            self._leave()
+
+    def record(self) -> None:
+        """Say that the partial file is as a running upload left it, moments ago."""
+        if self.claim.row.size > UNRECORDED_SIZE:
+            self.uploads.registry.record(self.claim)
+
+    def _flush(self) -> None:
+        if self.uploads.root.durable:
+            self.partial.flush()
+            self.uploads.registry.record(self.claim, delivered=self.partial.size, durable=True)
+
+    def _leave(self) -> None:
+        self.partial.close()
+        self.uploads.active.discard(self)
+
+
+class Uploads:
+    """
+    The uploads of all clients.
+
+    @ivar active: those that are going on.
+    """
+
+    def __init__(self, root: Root, partials: Partials, registry: Registry, hashes: Hashes) -> None:
+        self.root = root
+        self.partials = partials
+        self.registry = registry
+        self.hashes = hashes
+        self.active: set[Upload] = set()
+
+    async def begin(
+        self,
+        client: str,
+        announced: Announced,
+        on_taken_over: Callable[[], None],
+        breathe: Callable[[], Awaitable[None]],
+    ) -> Upload:
+        """
+        Begin an upload, or go on with one.  Unless what is held of it has to be checked
+        first, this is done within the call.
+
+        @raise FilesrvError: the name, the size or the offset cannot be.
+        """
+        name, size = announced.name, announced.size
+        if size > MAX_NUMBER:
+            raise TooLarge(f"a file has at most {MAX_NUMBER} bytes", limit=MAX_NUMBER)
+        self.root.check_target(name, not announced.exclusive)
+        self.registry.take_over(client, name, Direction.UPLOAD)
+        row = self.held(client, name)
+        if row is not None and row.size == size and announced.offset != 0:
+            await self._recheck(row, breathe)
+            # Meanwhile, another connection of the client may have begun.
+            self.registry.take_over(client, name, Direction.UPLOAD)
+            row = self.held(client, name)
+        stored = self.partials.size(row.id) if row is not None and row.size == size else 0
+        start = stored if announced.offset is None else announced.offset
+        if start > min(stored, size):
+            raise BadOffset(f"{stored} bytes are here", stored=stored)
+        last = None if row is None else row.ended
+        if row is not None and start == 0:
+            self.discard(row)
+        if row is None or start == 0:
+            row = Unfinished(client, name, Direction.UPLOAD, self.partials.new_id(), size)
+        row = replace(row, exclusive=announced.exclusive, modified=announced.modified)
+        return self._open(row, start, last, on_taken_over)
+
+    def _open(
+        self,
+        row: Unfinished,
+        start: int,
+        last: Ending | None,
+        on_taken_over: Callable[[], None],
+    ) -> Upload:
+        with refusals(row.name):
+            partial = self.partials.open(row.id)
+        claim = self.registry.claim(row, on_taken_over)
+        upload = Upload(self, claim, partial, BlockDigests(), start, last)
+        self.active.add(upload)
+        try:
+            with refusals(row.name):
+                if partial.size != start:
+                    partial.truncate(start)
+                upload.digests = restored_digests(partial)
+                self.partials.space.reserve(partial.descriptor, start, row.size - start)
+            upload.record()
+        except BaseException:
+            upload.release(last or Ending.REFUSED)
+            raise
+        return upload
+
+    async def commit(
+        self, client: str, name: str, digest: str, breathe: Callable[[], Awaitable[None]]
+    ) -> FileStatus:
+        """
+        Publish an upload that is whole, if its C{blake3-4m} is C{digest}.
+
+        @raise NotFound: the client has no unfinished upload of that name.
+        @raise BadOffset: it is not whole.
+        @raise BadChecksum: the digest is another.
+        """
+        row = self._whole(client, name)
+        await self._recheck(row, breathe)
+        row = self._whole(client, name)
+        upload = self._open(row, row.size, row.ended, on_taken_over=lambda: None)
+        try:
+            found = upload.digests.hexdigest()
+            if found != digest.lower():
+                raise BadChecksum(
+                    "that is not what arrived; compare SUMS and send the difference again",
+                    blake3_4m=found,
+                )
+            upload.publish()
+        finally:
+            upload.release(Ending.REFUSED)
+        return self.root.status(name)
+
+    def _whole(self, client: str, name: str) -> Unfinished:
+        row = self.held(client, name)
+        if row is None:
+            raise _no_upload(name)
+        stored = self.partials.size(row.id)
+        if stored < row.size:
+            raise BadOffset("that is not all of it", stored=stored)
+        return row
+
+    async def sums(
+        self, client: str, name: str, breathe: Callable[[], Awaitable[None]]
+    ) -> bytes | None:
+        """
+        The digests of the blocks that are held of a client's unfinished upload, one after
+        the other; L{None} if it has none of that name.
+        """
+        claim = self.registry.active(client, name, Direction.UPLOAD)
+        for upload in self.active:
+            if upload.claim is claim:
+                return upload.digests.blocks()
+        row = self.held(client, name)
+        if row is None:
+            return None
+        await self._recheck(row, breathe)
+        with refusals(name):
+            partial = self.partials.open(row.id)
+            try:
+                return restored_digests(partial).blocks()
+            finally:
+                partial.close()
+
+    async def _recheck(self, row: Unfinished, breathe: Callable[[], Awaitable[None]]) -> None:
+        """
+        Cut what is held of an upload to what is certainly as it arrived: all of it, except
+        after a power cut, or when somebody else wrote into it.
+        """
+        found = self.partials.status(row.id)
+        if found is None or trusted(row, found) >= found.st_size:
+            return
+        with refusals(row.name):
+            partial = self.partials.open(row.id)
+            try:
+                good = await verified_prefix(partial, trusted(row, found), breathe)
+                now = self.held(row.client, row.name)
+                if now != row or self.registry.active(*row.key) is not None:
+                    return  # It went on meanwhile, checked by somebody else.
+                _log.warn(
+                    "upload of {name}: {good} of {size} bytes are as they arrived",
+                    name=format_word(row.name),
+                    good=good,
+                    size=partial.size,
+                )
+                partial.truncate(good)
+                claim = self.registry.claim(row, lambda: None)
+                version = status_of(partial.stat()).version
+                self.registry.release(claim, row.ended or Ending.RESET, version=version)
+            finally:
+                partial.close()
+
+    def record(self) -> None:
+        """Say of every upload, every few seconds, that it is going on."""
+        for upload in self.active:
+            upload.record()
+
+    def held(self, client: str, name: str) -> Unfinished | None:
+        """The unfinished upload of that name, if this client has one."""
+        return self.registry.find(client, name, Direction.UPLOAD)
+
+    def status(self, client: str, name: str) -> tuple[int, FileStatus] | None:
+        """How much is here of a client's unfinished upload, and how it is announced."""
+        claim = self.registry.active(client, name, Direction.UPLOAD)
+        row = claim.row if claim is not None else self.held(client, name)
+        found = None if row is None else self.partials.status(row.id)
+        if row is None or found is None:
+            return None
+        status = status_of(found)
+        return found.st_size, FileStatus(row.size, status.modified, status.version)
+
+    def forget(self, client: str, name: str) -> None:
+        """
+        Discard a client's unfinished upload, ending it where it is going on.
+
+        @raise NotFound: there is none.
+        """
+        self.registry.take_over(client, name, Direction.UPLOAD)
+        row = self.held(client, name)
+        if row is None:
+            raise _no_upload(name)
+        self.discard(row)
+
+    def discard(self, row: Unfinished) -> None:
+        """Forget an upload that nobody works on, and what arrived of it."""
+        self.registry.forget(row)
+        self.partials.remove(row.id)
+
+    def tidy(self) -> None:
+        """On start: remove rows without their partial file, and files without a row."""
+        rows = {row.id: row for row in self.registry.all() if row.direction is Direction.UPLOAD}
+        here = set(self.partials.ids())
+        for id in here - rows.keys():
+            self.partials.remove(id)
+        for id in rows.keys() - here:
+            self.registry.forget(rows[id])
+
+    def expire(self) -> None:
+        """Forget, of both directions, what nobody came back for in time."""
+        for row in self.registry.expired():
+            _log.info(
+                "expired: {direction} of {name}",
+                direction=row.direction.value,
+                name=format_word(row.name),
+            )
+            self.discard(row)
+
+
+def _no_upload(name: str) -> NotFound:
+    return NotFound(f"there is no unfinished upload of {format_word(name)}")
