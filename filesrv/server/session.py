@@ -38,7 +38,7 @@ from filesrv.wire.errors import (
 )
 from filesrv.wire.grammar import MAX_LINE, split_verb
 from filesrv.wire.replies import err, ok
-from filesrv.wire.telnet import IAC, strip_telnet
+from filesrv.wire.telnet import IAC, strip_telnet, timing_marks
 
 __all__ = ["MAX_SKIPPED", "Connection", "Session"]
 
@@ -141,6 +141,8 @@ class Session:
         if line.endswith(b"\r"):
             line, self._eol = line[:-1], b"\r\n"
         if IAC in line or self._subnegotiating:
+            if answer := timing_marks(line):
+                self._connection.write(answer)
             line, self._subnegotiating = strip_telnet(line, self._subnegotiating)
         if line.strip(b" \t"):
             self._enter(Event.COMMAND)

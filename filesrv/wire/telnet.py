@@ -2,16 +2,18 @@
 Telnet's negotiation, taken out of lines (RFC 854, RFC 855).
 
 A telnet client sends commands behind the byte 0xFF (IAC), for instance when Ctrl-C is
-typed.  They mean nothing here.  A payload is never passed through this module.
+typed.  They mean nothing here, but one of them wants an answer.  A payload is never
+passed through this module.
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["IAC", "strip_telnet"]
+__all__ = ["IAC", "strip_telnet", "timing_marks"]
 
 IAC = 0xFF
+_DO_TIMING_MARK, _WONT_TIMING_MARK = b"\xff\xfd\x06", b"\xff\xfc\x06"
 _SB, _SE = 0xFA, 0xF0
 
 _SEQUENCE = re.compile(
@@ -44,6 +46,17 @@ def strip_telnet(line: bytes, subnegotiating: bool = False) -> tuple[bytes, bool
     sequences = list(_SEQUENCE.finditer(line))
     still = sequences[-1]["open"] is not None
     return _SEQUENCE.sub(_replacement, line), still
+
+
+def timing_marks(line: bytes) -> bytes:
+    """
+    What is to be answered to the timing marks that C{line} asks for (RFC 860).
+
+    telnet asks for one when Ctrl-C is typed, and shows nothing that comes before the
+    answer: without it, a person would never see another reply.
+    """
+    asked = sum(match[0] == _DO_TIMING_MARK for match in _SEQUENCE.finditer(line))
+    return _WONT_TIMING_MARK * asked
 
 
 def _replacement(match: re.Match[bytes]) -> bytes:

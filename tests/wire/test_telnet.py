@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filesrv.wire.telnet import strip_telnet
+from filesrv.wire.telnet import strip_telnet, timing_marks
 
 IP, DO, WILL, TIMING_MARK = b"\xff\xf4", b"\xff\xfd", b"\xff\xfb", b"\x06"
 SB, SE = b"\xff\xfa", b"\xff\xf0"
@@ -100,3 +100,18 @@ def test_a_line_of_nothing_but_openings_is_read_in_no_time() -> None:
         strip_telnet(line)
 
     assert time.process_time() - started < 0.2
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (b"TIME", b""),
+        (IP + DO + TIMING_MARK + b"TIME", b"\xff\xfc\x06"),
+        (DO + TIMING_MARK + b"TI" + DO + TIMING_MARK + b"ME", b"\xff\xfc\x06" * 2),
+        (DO + b"\x01" + WILL + TIMING_MARK, b""),
+        (b"\xff\xff\xfd\x06", b""),
+        (SB + b"\xff\xfd\x06" + SE, b""),
+    ],
+)
+def test_each_timing_mark_that_is_asked_for_is_refused(line: bytes, answer: bytes) -> None:
+    assert timing_marks(line) == answer
