@@ -1,6 +1,6 @@
 """
-What a verb may do, and no more: the narrow port between the table of verbs and the
-connection that a verb serves.
+The two narrow sides of a session: what a verb may do with it, and what it needs of the
+protocol that carries it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from filesrv.transfer.receive import Sink
 from filesrv.transfer.send import Run
 from filesrv.wire.endings import Ending
 
-__all__ = ["ConnectionEnded", "PayloadCut", "Port"]
+__all__ = ["Connection", "ConnectionEnded", "PayloadCut", "Port"]
 
 
 class ConnectionEnded(Exception):
@@ -83,3 +83,39 @@ class Port(Protocol):
 
     def close(self) -> None:
         """Close the connection when all replies are out."""
+
+
+class Connection(Protocol):
+    """What a session needs of the protocol that carries it."""
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+
+    def hold(self) -> None:
+        """Deliver no more lines."""
+
+    def release(self) -> None:
+        """Deliver lines again."""
+
+    def raw(self) -> None:
+        """Deliver bytes to C{Session.bytes_received} until it says that they ended."""
+
+    async def send(self, run: Run) -> None:
+        """Send a run of a file."""
+
+    async def drained(self) -> None:
+        """Wait until all that was written has left the process."""
+
+    @property
+    def delivered(self) -> int:
+        """Bytes of the latest run that the peer's machine has acknowledged."""
+
+    def close(self, within: float | None = None) -> None:
+        """
+        Close when all that was written is out.
+
+        @param within: seconds after which it is ended all the same.
+        """
+
+    def abort(self) -> None:
+        """End at once."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from filesrv import __version__
 from filesrv.server.commands import COMMANDS, Verb
 from filesrv.server.phases import Event, Phase, next_phase
-from filesrv.server.port import ConnectionEnded, PayloadCut
+from filesrv.server.port import Connection, ConnectionEnded, PayloadCut
 from filesrv.server.shelves import Shelves
 from filesrv.transfer.receive import Receiving, Sink
 from filesrv.transfer.send import FileShrank, Run
@@ -40,7 +40,7 @@ from filesrv.wire.grammar import MAX_LINE, split_verb
 from filesrv.wire.replies import err, ok
 from filesrv.wire.telnet import IAC, strip_telnet, timing_marks
 
-__all__ = ["MAX_SKIPPED", "Connection", "Session"]
+__all__ = ["MAX_SKIPPED", "Session"]
 
 #: Bytes that are read and dropped, of a line that is too long or of a refused payload,
 #: before the connection is closed instead.
@@ -64,42 +64,6 @@ _LAST_WORDS: dict[Ending, type[FilesrvError]] = {
 
 #: Endings after which nobody is there to read a last reply.
 _DEAD = frozenset({Ending.DEAD_KEEPALIVE, Ending.DEAD_UNACKNOWLEDGED})
-
-
-class Connection(Protocol):
-    """What a session needs of the protocol that carries it."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-
-    def hold(self) -> None:
-        """Deliver no more lines."""
-
-    def release(self) -> None:
-        """Deliver lines again."""
-
-    def raw(self) -> None:
-        """Deliver bytes to L{Session.bytes_received} until it says that they ended."""
-
-    async def send(self, run: Run) -> None:
-        """Send a run of a file."""
-
-    async def drained(self) -> None:
-        """Wait until all that was written has left the process."""
-
-    @property
-    def delivered(self) -> int:
-        """Bytes of the latest run that the peer's machine has acknowledged."""
-
-    def close(self, within: float | None = None) -> None:
-        """
-        Close when all that was written is out.
-
-        @param within: seconds after which it is ended all the same.
-        """
-
-    def abort(self) -> None:
-        """End at once."""
 
 
 class Session:

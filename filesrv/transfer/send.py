@@ -1,235 +1,24 @@
 """
-Putting a run of a file's bytes on a connection.
-
-Two ways with one interface: L{SendfileSending} lets the kernel copy from the file's
-pages to the socket, L{ChunkSending} reads and writes where the kernel cannot (TLS,
-transports in memory, a file system without sendfile).  L{Outflow} picks one, and holds
-back new replies while earlier ones wait to be read.
+All that goes out on a connection: replies, and runs of files by the fastest way that the
+connection and the file allow.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IPullProducer,
-    IPushProducer,
-    IWriteDescriptor,
-)
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from filesrv.transfer.pace import Pace
-from filesrv.transfer.sockets import pending_error, socket_of, unsent
+from filesrv.transfer.sendfile import SendfileSending, Unsupported
+from filesrv.transfer.sending import ChunkSending, FileShrank, Run, Sending
+from filesrv.transfer.sockets import socket_of, unsent
 
 __all__ = ["ChunkSending", "FileShrank", "Outflow", "Run", "SendfileSending", "Sending"]
-
-#: Bytes of one sendfile call.  On loopback that is a fraction of a millisecond, so that
-#: no other connection waits long for its turn.
-SENDFILE_SIZE = 1024 * 1024
-
-#: Bytes of one read where the bytes pass through this process.
-CHUNK_SIZE = 128 * 1024
-
-#: What sendfile answers where it cannot serve this file or this socket (sendfile(2)).
-_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW})
-
-
-class FileShrank(Exception):
-    """The file ended before the bytes that were promised of it."""
-
-
-class _Unsupported(Exception):
-    """The kernel cannot copy this file to this socket."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """
-    Consecutive bytes of an open file.
-
-    @ivar descriptor: of the file; it stays the caller's, who closes it after the end.
-    """
-
-    descriptor: int
-    offset: int
-    length: int
-
-
-class Sending:
-    """
-    One run on its way out.
-
-    @ivar sent: bytes that have left this process, or wait in the transport.
-    @ivar done: fires when all of them have; fails with L{FileShrank}, L{OSError} or
-        L{ConnectionLost}.  Cancelling it stops the sending at the next byte.
-    """
-
-    def __init__(
-        self,
-        transport: Any,
-        reactor: Any,
-        run: Run,
-        pace: Pace | None = None,
-        moved: Callable[[int], None] | None = None,
-    ) -> None:
-        self._transport = transport
-        self._reactor = reactor
-        self._run = run
-        self._pace = pace
-        self._moved = moved
-        self._waiting: IDelayedCall | None = None
-        self.sent = 0
-        self.done: Deferred[None] = Deferred(lambda _: self.end(CancelledError()))
-
-    def start(self) -> None:
-        """Begin; called once, with the transport's producer registered."""
-        raise NotImplementedError
-
-    def pause(self) -> None:
-        """The transport's buffer is full."""
-
-    def resume(self) -> None:
-        """The transport's buffer is empty."""
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Stop, let go of everything, and fire L{done}.  A second call does nothing."""
-        if self._waiting is not None and self._waiting.active():
-            self._waiting.cancel()
-        if not self.done.called:
-            if error is None:
-                self.done.callback(None)
-            else:
-                self.done.errback(error)
-
-    def _next_size(self, largest: int) -> int:
-        size = min(largest, self._run.length - self.sent)
-        return size if self._pace is None else min(size, self._pace.chunk)
-
-    def _count(self, count: int) -> float:
-        """Account for bytes that moved; seconds to wait before more may."""
-        self.sent += count
-        if self._moved is not None:
-            self._moved(count)
-        return 0.0 if self._pace is None else self._pace.take(count)
-
-
-class ChunkSending(Sending):
-    """Through this process: read a chunk, write it to the transport, next turn again."""
-
-    _paused = False
-
-    def start(self) -> None:
-        self._pump()
-
-    def pause(self) -> None:
-        self._paused = True
-
-    def resume(self) -> None:
-        self._paused = False
-        if self._waiting is None:
-            self._pump()
-
-    def _pump(self) -> None:
-        self._waiting = None
-        if self.done.called:
-            return
-        if self.sent == self._run.length:
-            return self.end()
-        run = self._run
-        try:
-            data = os.pread(run.descriptor, self._next_size(CHUNK_SIZE), run.offset + self.sent)
-        except OSError as error:
-            return self.end(error)
-        if not data:
-            return self.end(FileShrank())
-        self._transport.write(data)
-        wait = self._count(len(data))
-        if wait or not self._paused:
-            self._waiting = self._reactor.callLater(wait, self._pump)
-        return None
-
-
-@implementer(IWriteDescriptor)
-class SendfileSending(Sending):
-    """
-    From the file's pages to the socket, by the kernel, when the reactor says that the
-    socket has room.
-
-    It watches a duplicate of the connection's descriptor, because the reactor knows
-    the original as the transport's.
-    """
-
-    _socket: socket.socket | None = None
-    _registering = True
-
-    def start(self) -> None:
-        # Nothing of ours may overtake replies that still wait in the transport, so it
-        # is asked to say when it is empty.
-        self._registering = False
-        self._transport.startWriting()
-
-    def resume(self) -> None:
-        if self._registering or self._socket is not None or self.done.called:
-            return
-        found = socket_of(self._transport)
-        if found is None:
-            return self.end(ConnectionLost())
-        try:
-            self._socket = found.dup()
-        except OSError as error:
-            return self.end(error)
-        self._reactor.addWriter(self)
-        return None
-
-    def end(self, error: BaseException | None = None) -> None:
-        if self._socket is not None and self._socket.fileno() >= 0:
-            self._reactor.removeWriter(self)
-            self._socket.close()
-        super().end(error)
-
-    def fileno(self) -> int:
-        return -1 if self._socket is None else self._socket.fileno()
-
-    def logPrefix(self) -> str:
-        return "filesrv"
-
-    def connectionLost(self, reason: Failure) -> None:
-        error = None if self._socket is None else pending_error(self._socket)
-        self.end(error or reason.value)
-
-    def doWrite(self) -> None:
-        run = self._run
-        try:
-            count = os.sendfile(
-                self.fileno(),
-                run.descriptor,
-                run.offset + self.sent,
-                self._next_size(SENDFILE_SIZE),
-            )
-        except BlockingIOError:
-            return
-        except OSError as error:
-            unsupported = error.errno in _UNSUPPORTED
-            self.end(_Unsupported() if unsupported else error)
-            return
-        if count == 0:
-            self.end(FileShrank())
-            return
-        wait = self._count(count)
-        if self.sent == run.length:
-            self.end()
-        elif wait:
-            self._reactor.removeWriter(self)
-            self._waiting = self._reactor.callLater(wait, self._reactor.addWriter, self)
 
 
 @implementer(IPushProducer, IPullProducer)
@@ -300,7 +89,7 @@ class Outflow:
             return
         try:
             await self._send_by_kernel(run, pace, moved)
-        except _Unsupported:
+        except Unsupported:
             await self._send_chunks(run, pace, moved)
 
     async def _send_chunks(
