@@ -1,0 +1,212 @@
+"""
+The command ``filesrv``: its options, and how a line of words becomes an exit status.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from filesrv import __version__
+from filesrv.client.address import ServerAddress
+from filesrv.client.console import Console
+from filesrv.client.outcomes import DONE, INTERRUPTED, USAGE
+from filesrv.client.settings import Settings, parse_rate
+from filesrv.client.verbs import VERBS, Job
+
+if TYPE_CHECKING:
+    from filesrv.client.session import Session
+
+__all__ = ["main"]
+
+_SETTINGS = "filesrv.settings"
+
+
+class _Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """A click type made of a function that raises L{ValueError}."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Options of the command may stand before the verb or behind it; the last one counts."""
+    if value is None or value is False or parameter.name is None:
+        return
+    known = context.meta.setdefault(_SETTINGS, {})
+    known[parameter.name] = value
+
+
+def _shared_options(hidden: bool) -> list[click.Parameter]:
+    """
+    What every verb takes.
+
+    @param hidden: leave them out of the help, where the command's own has them.
+    """
+
+    def option(*names: str, **more: Any) -> click.Option:
+        more.setdefault("hidden", hidden)
+        return click.Option(names, expose_value=False, callback=_remember, **more)
+
+    seconds = click.IntRange
+    return [
+        option(
+            "--server",
+            type=_Parsed("HOST[:PORT]", ServerAddress.parse),
+            envvar=None if hidden else "FILESRV_SERVER",
+            help="Where the server is; FILESRV_SERVER stands in.  Port 9000 if none is given.",
+        ),
+        option(
+            "--limit-rate",
+            type=_Parsed("RATE", parse_rate),
+            help="At most so many bytes a second: 500k, 10M.",
+        ),
+        option(
+            "--patience",
+            type=seconds(30, 300),
+            metavar="SECONDS",
+            help="How long without one new byte until somebody is asked (90).",
+        ),
+        option(
+            "--on-trouble",
+            type=click.Choice(["ask", "retry", "stop"]),
+            help="What is done then (ask; without a terminal, stop).",
+        ),
+        option(
+            "--dead-after",
+            type=seconds(10, 300),
+            metavar="SECONDS",
+            help="When a server that does not answer counts as gone (30).",
+        ),
+        option(
+            "--stall-timeout",
+            type=seconds(min=1),
+            metavar="SECONDS",
+            help="When one that answers but moves nothing does (300).",
+        ),
+        option(
+            "--no-token",
+            is_flag=True,
+            help="Be known to the server by the address alone.",
+        ),
+        option("--quiet", "-q", is_flag=True, help="Say only what went wrong."),
+        option("--json", "as_json", is_flag=True, help="Say it for programs."),
+        option("--debug", is_flag=True, hidden=True),
+    ]
+
+
+@click.command()
+def shell() -> Job:
+    """Talk to the server line by line."""
+
+    async def job(session: Session) -> None:
+        from filesrv.client.shell import shell as run_shell
+
+        await run_shell(session)
+
+    return Job(job, interactive=True)
+
+
+class _Verbs(click.Group):
+    """Listed in the order of the table, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def _commands() -> click.Group:
+    group = _Verbs(
+        "filesrv",
+        help="Move files to and from a filesrv server; what breaks off goes on by itself.",
+        params=_shared_options(hidden=False),
+        no_args_is_help=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    click.version_option(__version__, prog_name="filesrv")(group)
+    for verb in (*VERBS, shell):
+        command = click.Command(
+            verb.name,
+            callback=verb.callback,
+            params=[*verb.params, *_shared_options(hidden=True)],
+            help=verb.help,
+        )
+        group.add_command(command)
+    return group
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    fields = dict(given)
+    if fields.pop("no_token", False):
+        fields["use_token"] = False
+    return replace(Settings(), **fields)
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+    environment: Mapping[str, str] | None = None,
+    reactor: Any = None,
+) -> int:
+    """
+    Perform one command line.
+
+    @param arguments: without the program's name; those of the process if left out.
+    @return: the exit status.
+    """
+    console = Console(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr)
+    environment = os.environ if environment is None else environment
+    try:
+        return _perform(_parse(arguments), console, environment, reactor)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        console.error(error.format_message())
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return DONE
+
+
+def _parse(arguments: Sequence[str] | None) -> tuple[Job, Settings]:
+    group = _commands()
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with group.make_context("filesrv", words) as context:
+        job: Job = group.invoke(context)
+        return job, _settings(context.meta.get(_SETTINGS, {}))
+
+
+def _perform(
+    parsed: tuple[Job, Settings], console: Console, environment: Mapping[str, str], reactor: Any
+) -> int:
+    job, settings = parsed
+    if settings.server is None:
+        raise click.UsageError("which server? --server HOST[:PORT], or FILESRV_SERVER")
+    console.quiet, console.as_json = settings.quiet, settings.as_json
+    if reactor is None:
+        if job.interactive and console.stdin.isatty():
+            from filesrv.client.shell import install_reactor
+
+            install_reactor()
+        from twisted.internet import reactor
+    from filesrv.client.running import run
+    from filesrv.client.state import State
+
+    return run(job.run, reactor, console, settings, settings.server, State(environment))

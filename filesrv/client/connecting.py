@@ -1,0 +1,121 @@
+"""
+How a connection comes about: a name's addresses, the fastest of them, the greeting, and
+who the client is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from filesrv.client.address import DEFAULT_PORT, ServerAddress
+from filesrv.client.connection import Connection
+from filesrv.client.errors import CannotConnect, ConnectionEnded
+from filesrv.client.protocol import ClientProtocol
+from filesrv.client.resolver import ReactorThatKnows, resolve
+from filesrv.transfer.liveness import Liveness
+
+__all__ = ["CONNECT_TIMEOUT", "DEAD_AFTER", "STALL_TIMEOUT", "connect"]
+
+#: Seconds for the name, the handshake and the greeting.  TCP sends its first segment
+#: again after 1, 3 and 7 seconds; who has not answered the fourth is not there.
+CONNECT_TIMEOUT = 12.0
+
+#: Seconds after which a server that does not answer is gone, and one that answers but
+#: moves nothing has stalled.
+DEAD_AFTER = 30.0
+STALL_TIMEOUT = 300.0
+
+
+class _ClientFactory(Factory):
+    noisy = False
+
+    def __init__(self, reactor: Any, liveness: Liveness) -> None:
+        self._reactor = reactor
+        self._liveness = liveness
+
+    def buildProtocol(self, addr: object) -> ClientProtocol:
+        return ClientProtocol(self._reactor, self._liveness)
+
+
+def connect(
+    reactor: Any,
+    host: str,
+    port: int = DEFAULT_PORT,
+    *,
+    token: str | None = None,
+    liveness: Liveness | None = None,
+    timeout: float = CONNECT_TIMEOUT,
+) -> Deferred[Connection]:
+    """
+    Connect to a server.  Cancelling it leaves nothing behind.
+
+    @param token: by which the server is to know this client instead of by its address.
+    @param liveness: how it is noticed that the server is gone; if none is given, as the
+        command does it by default.
+    @param timeout: seconds for all of it.
+    @raise CannotConnect: the name has no address, or nobody answers there.
+    @raise filesrv.wire.errors.FilesrvError: the server takes no connection now.
+    @raise filesrv.wire.replies.MalformedReply: that is not a filesrv server.
+    """
+    server = ServerAddress(host, port)
+    factory = _ClientFactory(reactor, liveness or Liveness(reactor, DEAD_AFTER, STALL_TIMEOUT))
+    connected = Deferred.fromCoroutine(_connect(reactor, server, factory, token))
+
+    def timed_out(result: Connection | Failure, seconds: float) -> Connection:
+        raise CannotConnect(f"{server} does not answer")
+
+    return connected.addTimeout(timeout, reactor, timed_out)
+
+
+async def _connect(
+    reactor: Any, server: ServerAddress, factory: _ClientFactory, token: str | None
+) -> Connection:
+    addresses = await resolve(reactor, server.host, server.port)
+    # The endpoint uses the name for its messages alone, and takes none that IDNA does
+    # not know; the system has just taken it.
+    endpoint = HostnameEndpoint(ReactorThatKnows(reactor, addresses), "server", server.port)
+    try:
+        protocol = await endpoint.connect(factory)
+    except error.ConnectingCancelledError:
+        raise CancelledError from None
+    except (error.ConnectError, error.DNSLookupError, OSError) as problem:
+        raise CannotConnect(f"cannot connect to {server}: {_words(problem)}") from problem
+    assert isinstance(protocol, ClientProtocol)
+    return await _greeted(protocol, server, token)
+
+
+async def _greeted(
+    protocol: ClientProtocol, server: ServerAddress, token: str | None
+) -> Connection:
+    """A name or token is given to nobody who has not said that it speaks filesrv."""
+    connection = Connection(protocol)
+    try:
+        await protocol.greeted()
+    except ConnectionEnded as problem:
+        raise CannotConnect(f"{server}: {problem}") from problem
+    except BaseException:
+        connection.abort()
+        raise
+    if token is not None:
+        # Its answer is not waited for: what comes next is sent right behind it.
+        introduced = Deferred.fromCoroutine(connection.hello(token))
+        introduced.addErrback(lambda _: connection.abort())
+    return connection
+
+
+def _words(problem: Exception) -> str:
+    by_class = (
+        (error.ConnectionRefusedError, "the connection was refused"),
+        (error.NoRouteError, "there is no way to it"),
+        (error.TimeoutError, "nobody answers"),
+    )
+    for kind, words in by_class:
+        if isinstance(problem, kind):
+            return words
+    return str(getattr(problem, "osError", None) or problem)

@@ -1,0 +1,302 @@
+"""
+One connection to a server, and what can be asked over it.
+
+Each operation is a coroutine over L{filesrv.client.protocol}; several may run at once,
+their commands are then sent ahead and answered in that order.  Cancelling one in the
+middle ends the connection, because what the server says next would belong to nobody.
+Going on after a break is L{filesrv.client.recovery}'s.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionLost
+
+from filesrv.client import answers
+from filesrv.client.answers import (
+    Entry,
+    Fetched,
+    FetchHead,
+    Hashed,
+    Pending,
+    Status,
+    Stored,
+)
+from filesrv.client.protocol import ClientProtocol, Turn
+from filesrv.transfer.pace import Pace
+from filesrv.transfer.receive import Sink
+from filesrv.transfer.send import Run
+from filesrv.wire.grammar import format_command
+from filesrv.wire.replies import MalformedReply, Reply
+from filesrv.wire.times import utc_time
+
+__all__ = ["Connection", "Moved"]
+
+#: Told of a transfer's position in the file, in bytes, whenever it advances.
+Moved = Callable[[int], None]
+
+#: What sending fails with when the connection is gone; what it is then, the reading
+#: side says: it may still hold the server's last words.
+_CONNECTION_GONE = frozenset(
+    {
+        errno.EPIPE,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+        errno.ETIMEDOUT,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+        errno.ENOTCONN,
+    }
+)
+
+
+class Connection:
+    """
+    What can be asked of a server.
+
+    Every operation raises L{filesrv.wire.errors.FilesrvError} when the server refuses,
+    L{filesrv.client.errors.ConnectionEnded} when the connection ends first, and
+    L{filesrv.wire.replies.MalformedReply} when the answer is not of this protocol.
+    """
+
+    def __init__(self, protocol: ClientProtocol) -> None:
+        self._protocol = protocol
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything can still be asked."""
+        return self._protocol.lost is None and self._protocol.last_words is None
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._protocol.abort()
+
+    def close(self) -> Deferred[None]:
+        """End the connection in order; fires when it has ended."""
+        return self._protocol.close()
+
+    async def hello(self, token: str) -> str:
+        """Be known by C{token} instead of the address; who the server takes this for."""
+        return (await self._ask("HELLO", token)).fields.get("client", "")
+
+    async def echo(self, text: bytes) -> bytes:
+        """C{text}, as it came back.  It is one line."""
+        async with self._protocol.turn(b"ECHO " + text) as turn:
+            return await turn.line()
+
+    async def time(self) -> str:
+        """The server's time as it writes it (RFC 3339)."""
+        async with self._protocol.turn(b"TIME") as turn:
+            return (await turn.line()).decode("ascii", "replace")
+
+    async def help(self, command: str = "") -> Sequence[str]:
+        """The server's own help, line by line."""
+        lines = await self._list("HELP", *[command] * bool(command))
+        return [line.decode("utf-8", "replace") for line in lines]
+
+    async def list(self, directory: str = "") -> Sequence[Entry]:
+        """What is in a directory; C{""} is the root."""
+        return answers.read_entries(await self._list("LIST", *[directory] * bool(directory)))
+
+    async def pending(self) -> Sequence[Pending]:
+        """This client's unfinished transfers."""
+        return answers.read_pending(await self._list("PENDING"))
+
+    async def stat(self, name: str) -> Status:
+        """Size, time and version of a file."""
+        return answers.read_status(await self._ask("STAT", name))
+
+    async def hash(self, name: str, algorithm: str = "sha256") -> Hashed:
+        """A file's digest, computed by the server."""
+        async with self._protocol.turn(format_command("HASH", name, algorithm)) as turn:
+            turn.may_take_long = True
+            return answers.read_hashed(await turn.reply(), algorithm)
+
+    async def delete(self, name: str) -> None:
+        """Remove a file or an empty directory."""
+        await self._ask("DELETE", name)
+
+    async def rename(self, old: str, new: str) -> None:
+        """Give a file another name."""
+        await self._ask("RENAME", old, new)
+
+    async def discard(self, name: str) -> None:
+        """Make the server forget this client's unfinished upload of C{name}."""
+        await self._ask("DISCARD", name)
+
+    async def upload(
+        self,
+        name: str,
+        descriptor: int,
+        size: int,
+        *,
+        anew: bool = False,
+        modified: int | None = None,
+        if_absent: bool = False,
+        pace: Pace | None = None,
+        moved: Moved | None = None,
+    ) -> Stored:
+        """
+        Upload the first C{size} bytes of an open file, from where the server says.
+
+        @param descriptor: of the file; it stays the caller's.
+        @param anew: from the first byte, whatever the server holds.
+        @param modified: the time to keep, in nanoseconds since the epoch.
+        @param moved: told first of the offset, then of each advance.
+        @raise filesrv.transfer.send.FileShrank: the file ended early.
+        @raise OSError: it could not be read.
+        """
+        line = _upload_command(name, size, anew, modified, if_absent)
+        async with self._protocol.exclusive_turn(line) as turn:
+            offset, length = answers.read_upload_head(await turn.reply(), size)
+            progress = _Progress(offset, moved)
+            if length:
+                turn.midway = True
+            stored = Deferred.fromCoroutine(turn.reply())
+            await self._send(Run(descriptor, offset, length), stored, pace, progress)
+            turn.let_others_write()
+            reply = await stored
+            if progress.position != size:
+                raise MalformedReply("the server took an upload for done that is not")
+            turn.midway = False
+        return Stored(reply.fields.get("stored", name), size, length)
+
+    async def _send(
+        self, run: Run, stored: Deferred[Reply], pace: Pace | None, progress: _Progress
+    ) -> None:
+        """Send until all is sent or the server has spoken its last word of it."""
+        sending = Deferred.fromCoroutine(self._protocol.outflow.send(run, pace, progress.add))
+
+        def stop(result: object) -> object:
+            sending.cancel()
+            return result
+
+        stored.addBoth(stop)
+        try:
+            await sending
+        except BaseException as error:
+            stopped = isinstance(error, CancelledError) and stored.called
+            gone = isinstance(error, OSError) and error.errno in _CONNECTION_GONE
+            if not (stopped or gone or isinstance(error, ConnectionLost)):
+                stored.addErrback(lambda _: None)
+                raise
+
+    async def upload_small(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        modified: int | None = None,
+        if_absent: bool = False,
+    ) -> Stored:
+        """
+        Upload a small file without waiting for the server to say where to begin, so
+        that many of them are on their way at once.
+
+        @param data: at most as much as a server skips of a refused upload: 1 MiB.
+        """
+        line = _upload_command(name, len(data), True, modified, if_absent)
+        async with self._protocol.turn(line, data) as turn:
+            answers.read_upload_head(await turn.reply(), len(data))
+            reply = await turn.reply()
+        return Stored(reply.fields.get("stored", name), len(data), len(data))
+
+    async def download(
+        self,
+        name: str,
+        begin: Callable[[FetchHead], Sink],
+        *,
+        offset: int = 0,
+        version: str | None = None,
+        pace: Pace | None = None,
+        moved: Moved | None = None,
+    ) -> Fetched:
+        """
+        Download a file from C{offset} on.
+
+        @param begin: told what comes, before the first byte; what it returns takes the
+            bytes.  Its errors, and those of the sink, end the connection.
+        @param version: of which C{offset} bytes are here already.
+        @param moved: told first of the offset, then of each advance.
+        @raise filesrv.wire.errors.Changed: the file is no longer that version.
+        """
+        where = (offset,) if offset or version else ()
+        line = format_command("DOWNLOAD", name, *where, if_=version)
+        async with self._protocol.turn(line) as turn:
+            head = answers.read_fetch_head(await turn.reply(), offset)
+            await self._receive(turn, begin, head, pace, moved)
+            reply = await turn.reply()
+            if reply.fields.get("sent", str(head.length)) != str(head.length):
+                raise MalformedReply("the server sent other bytes than it announced")
+        return Fetched(head, head.length)
+
+    async def _receive(
+        self,
+        turn: Turn,
+        begin: Callable[[FetchHead], Sink],
+        head: FetchHead,
+        pace: Pace | None,
+        moved: Moved | None,
+    ) -> None:
+        turn.midway = True
+        sink = _CountingSink(begin(head), _Progress(head.offset, moved))
+        await turn.payload(sink, head.length, pace)
+        turn.midway = False
+
+    def hold(self, held: bool) -> None:
+        """Stop taking bytes off the connection, or go on."""
+        self._protocol.hold(held)
+
+    async def _ask(self, verb: str, *arguments: str) -> Reply:
+        async with self._protocol.turn(format_command(verb, *arguments)) as turn:
+            return await turn.reply()
+
+    async def _list(self, verb: str, *arguments: str) -> Sequence[bytes]:
+        async with self._protocol.turn(format_command(verb, *arguments)) as turn:
+            return await turn.counted()
+
+
+def _upload_command(
+    name: str, size: int, anew: bool, modified: int | None, if_absent: bool
+) -> bytes:
+    where = (0,) if anew else ()
+    return format_command(
+        "UPLOAD",
+        name,
+        size,
+        *where,
+        modified=None if modified is None else utc_time(modified),
+        if_absent="yes" if if_absent else None,
+    )
+
+
+class _Progress:
+    """Turns counts of bytes into positions."""
+
+    def __init__(self, offset: int, moved: Moved | None) -> None:
+        self.position = offset
+        self._moved = moved
+        self.add(0)
+
+    def add(self, count: int) -> None:
+        """So many more."""
+        self.position += count
+        if self._moved is not None:
+            self._moved(self.position)
+
+
+class _CountingSink:
+    """A sink that tells of what went in."""
+
+    def __init__(self, sink: Sink, progress: _Progress) -> None:
+        self._sink = sink
+        self._progress = progress
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take all of C{data}."""
+        self._sink.write(data)
+        self._progress.add(len(data))

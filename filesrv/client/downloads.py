@@ -1,0 +1,152 @@
+"""
+Downloading files so that each is here once and whole, over however many connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from filesrv.client.answers import FetchHead
+from filesrv.client.batch import Batch
+from filesrv.client.connection import Connection
+from filesrv.client.errors import FetchIncomplete
+from filesrv.client.partial import PartialDownload
+from filesrv.client.places import Place
+from filesrv.client.recovery import Recovery
+from filesrv.client.report import Journey, Report
+from filesrv.transfer.pace import Pace
+from filesrv.wire.errors import BadOffset, Changed, NotFound
+from filesrv.wire.grammar import format_word
+
+__all__ = ["Download", "Downloads", "boot_id"]
+
+#: How many files are asked for at once; each holds its partial file open.
+WIDTH = 32
+
+
+def boot_id() -> str:
+    """Which boot of the machine this is (random(4)); C{""} where it does not tell."""
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+    return ""
+
+
+class Download:
+    """
+    One file on its way here.
+
+    @ivar name: what the server calls it.
+    """
+
+    def __init__(self, name: str, place: Callable[[], Place], shown: str) -> None:
+        """
+        @param place: opens the place that it is to have.
+        @param shown: that place for people.
+        """
+        self.name = name
+        self.shown = shown
+        self.open_place = place
+        self.partial: PartialDownload | None = None
+        self.journey: Journey | None = None
+
+    def close(self, keep: bool = True) -> None:
+        """Let go of the partial file; with C{keep}, when what arrived is on disk."""
+        if self.partial is not None:
+            self.partial.close(keep)
+            self.partial = None
+
+
+class Downloads:
+    """What a run of downloads has in common."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        recovery: Recovery,
+        report: Report,
+        server: str,
+        *,
+        pace: Pace | None = None,
+    ) -> None:
+        """
+        @param server: whose files these are, for the notes beside partial files.
+        """
+        self._reactor = reactor
+        self._recovery = recovery
+        self._report = report
+        self._server = server
+        self._pace = pace
+        self._boot = boot_id()
+
+    async def run(self, downloads: Iterable[Download]) -> None:
+        """
+        Download all of them.
+
+        @raise filesrv.client.errors.GaveUp: nobody wants to wait any longer.
+        @raise filesrv.client.errors.SomeFailed: of several some were refused.
+        @raise Exception: why the only one failed.
+        """
+        batch = Batch(downloads, self._one, self._report, WIDTH)
+        await batch.run(self._recovery)
+
+    async def _one(self, connection: Connection, download: Download) -> None:
+        partial, journey = self._ready(download)
+        try:
+            await self._fetch(connection, download, partial, journey)
+        except (Changed, BadOffset):
+            self._report.note(f"{_quoted(download)} has changed there; it is fetched anew")
+            partial.start_over()
+            journey.restart(0)
+            await self._fetch(connection, download, partial, journey)
+        except NotFound:
+            # Nothing can be gone on with; a part of what is no more is in nobody's way.
+            partial.discard()
+            raise
+        try:
+            partial.publish()
+        except FetchIncomplete:
+            partial.discard()
+            raise
+        download.close()
+        self._report.done(journey.summary())
+
+    def _ready(self, download: Download) -> tuple[PartialDownload, Journey]:
+        if download.partial is None:
+            place = download.open_place()
+            try:
+                download.partial = PartialDownload(place, download.name, self._server, self._boot)
+            except BaseException:
+                place.close()
+                raise
+        if download.journey is None:
+            download.journey = Journey(
+                self._reactor, download.shown, 0, self._report, self._recovery.moved
+            )
+        download.journey.next_try()
+        return download.partial, download.journey
+
+    async def _fetch(
+        self,
+        connection: Connection,
+        download: Download,
+        partial: PartialDownload,
+        journey: Journey,
+    ) -> None:
+        def begin(head: FetchHead) -> PartialDownload:
+            journey.size = head.size
+            return partial.begin(head)
+
+        await connection.download(
+            download.name,
+            begin,
+            offset=partial.size,
+            version=partial.version,
+            pace=self._pace,
+            moved=journey.at,
+        )
+
+
+def _quoted(download: Download) -> str:
+    return format_word(download.name)

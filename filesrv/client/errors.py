@@ -1,0 +1,80 @@
+"""
+What can go wrong on this side of the wire, in words for people.
+
+What the server refuses has its own classes in L{filesrv.wire.errors}; what answers in
+another protocol is a L{filesrv.wire.replies.MalformedReply}.
+"""
+
+from __future__ import annotations
+
+from filesrv.wire.endings import Ending
+
+__all__ = [
+    "Busy",
+    "CannotConnect",
+    "ClientError",
+    "ConnectionEnded",
+    "FetchIncomplete",
+    "GaveUp",
+    "SomeFailed",
+    "SourceChanged",
+]
+
+_WORDS = {
+    Ending.CLOSED: "the server closed the connection",
+    Ending.RESET: "the connection was reset",
+    Ending.DEAD_KEEPALIVE: "the server, or the way to it, is gone",
+    Ending.DEAD_UNACKNOWLEDGED: "the server, or the way to it, is gone: nothing is acknowledged",
+    Ending.STALLED: "nothing moved for too long",
+    Ending.TAKEN_OVER: "the transfer goes on over a newer connection",
+    Ending.SERVER_STOPPED: "the server was stopped",
+    Ending.REFUSED: "the connection was refused",
+}
+
+
+class ClientError(Exception):
+    """Something went wrong here, or on the way; the text is one line for people."""
+
+
+class ConnectionEnded(ClientError):
+    """
+    The connection ended before all was said.
+
+    @ivar ending: how.
+    """
+
+    def __init__(self, ending: Ending, words: str = "") -> None:
+        self.ending = ending
+        super().__init__(words or _WORDS[ending])
+
+
+class CannotConnect(ClientError):
+    """No connection came about: the name, the way, or the server."""
+
+
+class GaveUp(ClientError):
+    """No byte moved for the whole patience, and it was decided to leave it at that."""
+
+
+class Busy(ClientError):
+    """Another process works on the same file."""
+
+
+class SourceChanged(ClientError):
+    """The file to upload is no longer what it was when the upload began."""
+
+
+class FetchIncomplete(ClientError):
+    """What arrived is not what the server announced."""
+
+
+class SomeFailed(ClientError):
+    """
+    Of several files some were not transferred; each was reported when it failed.
+
+    @ivar errors: why, in the order in which they failed.
+    """
+
+    def __init__(self, errors: list[Exception], of: int) -> None:
+        self.errors = errors
+        super().__init__(f"{len(errors)} of {of} files were not transferred")

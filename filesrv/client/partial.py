@@ -1,0 +1,240 @@
+"""
+A download that is not finished: C{.NAME.filesrv-part} beside the file that it will be,
+and a note of which version of the server's file its bytes belong to.
+
+Whenever this process is killed, what is on disk can be gone on with or is begun anew;
+two versions are never joined.  The order makes it so: the bytes of the old version go
+before the note of the new one comes, and that comes before its bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from contextlib import suppress
+from typing import Any
+
+from filesrv.client.answers import FetchHead
+from filesrv.client.errors import Busy, FetchIncomplete
+from filesrv.client.places import Place
+from filesrv.client.state import write_whole
+from filesrv.wire.names import MAX_PART
+from filesrv.wire.replies import MalformedReply
+
+__all__ = ["WITHOUT_NOTE", "PartialDownload"]
+
+_SUFFIX = ".filesrv-part"
+_NOTE_SUFFIX = ".json"
+
+#: Bytes of a file up to which no note is kept: it is fetched again as fast as its note
+#: is written and removed.
+WITHOUT_NOTE = 256 * 1024
+
+
+class PartialDownload:
+    """
+    The partial file, open and locked, and the sink of the bytes that belong to it.
+
+    @ivar size: bytes that are here.
+    @ivar version: of what these bytes are; L{None} if there are none to go on with.
+    """
+
+    def __init__(self, place: Place, name: str, server: str, boot: str) -> None:
+        """
+        @param name: what the server calls the file.
+        @param boot: which boot of the machine this is; what was written in another one
+            counts only as far as it was flushed.
+        @raise Busy: another process is at it.
+        @raise OSError: it cannot be opened.
+        """
+        self._place = place
+        self._name, self._server, self._boot = name, server, boot
+        self._path = _part_name(place.leaf)
+        self._note = self._path + _NOTE_SUFFIX
+        self._descriptor = self._open_locked()
+        self._head: FetchHead | None = None
+        self.size = 0
+        self.version: str | None = None
+        try:
+            self._recall()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_locked(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        while True:
+            descriptor = os.open(self._path, flags, 0o666, dir_fd=self._place.directory)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Whoever held the lock until now may have given the file its real name.
+                now = os.stat(self._path, dir_fd=self._place.directory, follow_symlinks=False)
+                if os.path.samestat(now, os.fstat(descriptor)):
+                    return descriptor
+            except BlockingIOError:
+                os.close(descriptor)
+                raise Busy(f"another download of {self._place.shown} is running") from None
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def _recall(self) -> None:
+        """Find out what can be gone on with."""
+        note = self._read_note()
+        size = os.fstat(self._descriptor).st_size
+        if note.get("boot") != self._boot:
+            flushed = note.get("flushed")
+            size = min(size, flushed if isinstance(flushed, int) else 0)
+        version, whole = note.get("version"), note.get("size")
+        known = note.get("name") == self._name and isinstance(version, str) and version
+        if known and isinstance(whole, int) and 0 < size <= whole:
+            self.version = version
+        else:
+            size = 0
+        self._truncate(size)
+
+    def _read_note(self) -> dict[str, Any]:
+        with suppress(OSError, ValueError):
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self._note, flags, dir_fd=self._place.directory)
+            with os.fdopen(descriptor, "rb") as file:
+                note = json.load(file)
+            if isinstance(note, dict):
+                return note
+        return {}
+
+    def _write_note(self, head: FetchHead, flushed: int) -> None:
+        note = {
+            "server": self._server,
+            "name": self._name,
+            "version": head.version,
+            "size": head.size,
+            "boot": self._boot,
+            "flushed": flushed,
+        }
+        write_whole(
+            self._note,
+            json.dumps(note).encode(),
+            fresh=self._note + "~",
+            directory=self._place.directory,
+        )
+
+    def start_over(self) -> None:
+        """Forget what is here: it belongs to another version."""
+        self._truncate(0)
+        self.version = None
+
+    def begin(self, head: FetchHead) -> PartialDownload:
+        """
+        Make ready for what the server announces.
+
+        @raise MalformedReply: that does not continue what is here.
+        @raise OSError: the disk failed.
+        """
+        if head.offset != self.size or (head.offset and head.version != self.version):
+            raise MalformedReply("the server goes on with other bytes than were asked for")
+        self._head = head
+        if head.offset == 0:
+            # Nothing is here now: what would follow an old note is of no version.
+            if head.size > WITHOUT_NOTE:
+                self._write_note(head, 0)
+            else:
+                self._remove_note()
+        self.version = head.version
+        return self
+
+    def write(self, data: bytes | memoryview) -> None:
+        """
+        Append.
+
+        @raise OSError: the disk did not take all of it; L{size} says how much it took.
+        """
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, self.size)
+            self.size += written
+            view = view[written:]
+
+    def publish(self) -> None:
+        """
+        Give the file its name, with the server's time, all of it or not at all.
+
+        @raise FetchIncomplete: it is not all here.
+        @raise OSError: the disk failed.
+        """
+        head = self._head
+        if head is None or self.size != head.size:
+            raise FetchIncomplete(f"{self._place.shown} is not all here")
+        if head.modified is not None:
+            os.utime(self._descriptor, ns=(head.modified, head.modified))
+        os.fsync(self._descriptor)
+        directory = self._place.directory
+        os.rename(self._path, self._place.leaf, src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+        if head.size > WITHOUT_NOTE:
+            self._remove_note()
+        self._head = None
+        self.close()
+
+    def discard(self) -> None:
+        """Remove what is here, and let go."""
+        with suppress(OSError):
+            os.unlink(self._path, dir_fd=self._place.directory)
+        self._remove_note()
+        self._head = None
+        self.close()
+
+    def close(self, keep: bool = True) -> None:
+        """
+        Let go; what arrived stays.  A second call does nothing.
+
+        @param keep: whether it is to be on disk, however long that takes.
+        """
+        if self._descriptor < 0:
+            return
+        try:
+            self._leave(keep)
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._place.close()
+
+    def _leave(self, keep: bool) -> None:
+        if self._head is not None and self.size and self._head.size > WITHOUT_NOTE:
+            # A full disk takes no note either; what is there holds until the next boot.
+            with suppress(OSError):
+                if keep:
+                    os.fdatasync(self._descriptor)
+                    self._write_note(self._head, self.size)
+        elif not self.size and self.version is None:
+            with suppress(OSError):
+                if not os.fstat(self._descriptor).st_size and self._is_ours():
+                    os.unlink(self._path, dir_fd=self._place.directory)
+
+    def _is_ours(self) -> bool:
+        now = os.stat(self._path, dir_fd=self._place.directory, follow_symlinks=False)
+        return os.path.samestat(now, os.fstat(self._descriptor))
+
+    def _remove_note(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._note, dir_fd=self._place.directory)
+
+    def _truncate(self, size: int) -> None:
+        os.ftruncate(self._descriptor, size)
+        self.size = size
+
+
+def _part_name(leaf: str) -> str:
+    """The name of the partial file; where that is too long for one, a digest stands in."""
+    name = f".{leaf}{_SUFFIX}"
+    room = MAX_PART - len((_NOTE_SUFFIX + "~").encode())
+    if len(os.fsencode(name)) <= room:
+        return name
+    digest = hashlib.sha256(os.fsencode(leaf)).hexdigest()[:16]
+    kept = os.fsencode(leaf)[: room - len(f".~{digest}{_SUFFIX}")].decode("utf-8", "ignore")
+    return f".{kept}~{digest}{_SUFFIX}"

@@ -1,0 +1,448 @@
+"""
+The client's side of one connection: who may write, and whose turn the next reply is.
+
+Commands may be sent ahead.  Each has a L{Turn}: its share of what the server sends, in
+the order in which the commands went out.  This module knows lines, counted runs of
+bytes and how a connection ended; what they mean is L{filesrv.client.connection}'s.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+
+from filesrv.client.errors import ConnectionEnded
+from filesrv.transfer.liveness import Liveness, Peer
+from filesrv.transfer.pace import Pace
+from filesrv.transfer.receive import READ_SIZE, Receiving, Sink
+from filesrv.transfer.send import Outflow
+from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, set_read_size
+from filesrv.wire.endings import Ending
+from filesrv.wire.errors import FilesrvError, ShuttingDown, Stalled, TakenOver
+from filesrv.wire.replies import MalformedReply, Reply, parse_reply
+
+__all__ = ["ClientProtocol", "Turn"]
+
+#: Bytes: longer than any line of the contract, an echo of 4096 or a name in quotes.
+MAX_LINE = 16384
+
+#: What the last words of a server say of the end that follows them.
+_LAST_WORDS: dict[type[FilesrvError], Ending] = {
+    ShuttingDown: Ending.SERVER_STOPPED,
+    TakenOver: Ending.TAKEN_OVER,
+    Stalled: Ending.STALLED,
+}
+
+
+class _Hold(enum.Enum):
+    """Why nothing is read at the moment."""
+
+    NOBODY_WAITS = enum.auto()
+    PACE = enum.auto()
+    SINK = enum.auto()
+
+
+class _CountedLines:
+    """Takes exactly so many lines off the stream, many at a time."""
+
+    def __init__(self, count: int) -> None:
+        self.remaining = count
+        self.refused: Exception | None = None
+        self.done: Deferred[list[bytes]] = Deferred()
+        self._lines: list[bytes] = []
+        self._begun = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what belongs to the lines and return what is behind them."""
+        *lines, rest = (self._begun + data).split(b"\n", self.remaining)
+        self._lines += [line.removesuffix(b"\r") for line in lines]
+        self.remaining -= len(lines)
+        self._begun = rest if self.remaining else b""
+        if len(self._begun) > MAX_LINE:
+            self.refused = MalformedReply("the peer's lines are longer than those of filesrv")
+        return b"" if self.remaining else rest
+
+    def finish(self) -> None:
+        self.done.callback(self._lines)
+
+    def fail(self, reason: BaseException) -> None:
+        self.done.errback(reason)
+
+
+class _WriteRight:
+    """The lock on writing, given back once, however often."""
+
+    def __init__(self, lock: DeferredLock) -> None:
+        self._lock: DeferredLock | None = lock
+
+    def release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+
+class Turn:
+    """
+    What the server answers to one command.  Its methods are awaited one after the other.
+
+    @ivar midway: whether bytes of a payload are owed in either direction, so that an
+        error now leaves the connection in the middle of it.
+    @ivar may_take_long: whether the server may be silent over it for as long as it likes.
+    @ivar let_others_write: called when no more bytes of this command are to come.
+    """
+
+    let_others_write: Callable[[], None]
+
+    def __init__(self, protocol: ClientProtocol) -> None:
+        self._protocol = protocol
+        self.midway = self.may_take_long = False
+        self.line_wanted: Deferred[bytes] | None = None
+        self.raw_wanted: Receiving | _CountedLines | None = None
+        self.pace: Pace | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody awaits what comes next."""
+        return self.line_wanted is not None or self.raw_wanted is not None
+
+    def line(self) -> Deferred[bytes]:
+        """
+        The next line as it is.
+
+        @raise ConnectionEnded: it ended first.
+        """
+        wanted = self.line_wanted = Deferred()
+        self._protocol.turn_waits(self)
+        return wanted
+
+    async def reply(self) -> Reply:
+        """
+        The next line as a reply.
+
+        @raise FilesrvError: the refusal, if it is one.
+        @raise ConnectionEnded: it ended first.
+        @raise MalformedReply: the line is none.
+        """
+        line = await self.line()
+        reply = parse_reply(line)
+        error = reply.error
+        if error is None:
+            return reply
+        if error.closes:
+            self._protocol.last_words = error
+        raise error
+
+    async def counted(self) -> list[bytes]:
+        """The lines that follow ``OK lines=N``; errors as of L{reply}."""
+        count = (await self.reply()).count("lines")
+        if not count:
+            return []
+        wanted = self.raw_wanted = _CountedLines(count)
+        self.midway = True
+        self._protocol.turn_waits(self)
+        lines = await wanted.done
+        self.midway = False
+        return lines
+
+    async def payload(self, sink: Sink, length: int, pace: Pace | None = None) -> None:
+        """
+        Put C{length} raw bytes into C{sink}.
+
+        @raise ConnectionEnded: it ended first; the sink has what came.
+        """
+        if not length:
+            return
+        self.midway = True
+        wanted = self.raw_wanted = Receiving(sink, length)
+        self.pace = pace
+        self._protocol.turn_waits(self)
+        await wanted.done
+        self.midway = False
+
+    def fail(self, reason: BaseException) -> None:
+        """Tell whoever waits that no more will come."""
+        line, self.line_wanted = self.line_wanted, None
+        raw, self.raw_wanted = self.raw_wanted, None
+        if line is not None:
+            line.errback(reason)
+        if raw is not None:
+            raw.fail(reason)
+
+
+class ClientProtocol(LineReceiver):
+    """
+    Glue between a transport and the turns.
+
+    @ivar lost: why nothing can be said any more; L{None} while the connection stands.
+    @ivar last_words: the refusal after which the server closes, once it was said.
+    """
+
+    delimiter = b"\n"
+
+    MAX_LENGTH = MAX_LINE
+
+    transport: Any
+    outflow: Outflow
+    lost: Exception | None = None
+    last_words: FilesrvError | None = None
+
+    _peer: Peer
+
+    def __init__(self, reactor: Any, liveness: Liveness) -> None:
+        """
+        @param liveness: watches whether the server is still there.
+        """
+        self._reactor = reactor
+        self._liveness = liveness
+        self._turns: deque[Turn] = deque()
+        self._holds: set[_Hold] = set()
+        self._writing = DeferredLock()
+        self._heard = 0
+        self._ending: Ending | None = None
+        self._pacing: IDelayedCall | None = None
+        self._gone: list[Deferred[None]] = []
+        #: Nobody asks for the greeting, yet it is the first that is answered.
+        self.greeting = Turn(self)
+        self._turns.append(self.greeting)
+
+    # What the operations of a connection call.
+
+    @asynccontextmanager
+    async def turn(self, line: bytes, body: bytes = b"") -> AsyncIterator[Turn]:
+        """
+        Send a command, and perhaps bytes right behind it, and read what it is answered.
+        Others may send theirs meanwhile.
+
+        @raise ConnectionEnded: the connection ended.
+        """
+        async with self._writing:
+            turn = await self._say(line, body)
+        async with self._answering(turn):
+            yield turn
+
+    @asynccontextmanager
+    async def exclusive_turn(self, line: bytes) -> AsyncIterator[Turn]:
+        """
+        Send a command and let nobody else write until L{Turn.let_others_write} is
+        called, or the block is left.
+        """
+        await self._writing.acquire()
+        write_right = _WriteRight(self._writing)
+        try:
+            turn = await self._say(line)
+            turn.let_others_write = write_right.release
+            async with self._answering(turn):
+                yield turn
+        finally:
+            write_right.release()
+
+    async def _say(self, line: bytes, body: bytes = b"") -> Turn:
+        with suppress(ConnectionLost):
+            await self.outflow.drained()
+        if self.lost is not None:
+            raise self.lost
+        turn = Turn(self)
+        self._turns.append(turn)
+        self.transport.writeSequence((line, self.delimiter, body))
+        self._peer.wake()
+        self._adjust()
+        return turn
+
+    @asynccontextmanager
+    async def _answering(self, turn: Turn) -> AsyncIterator[None]:
+        try:
+            yield
+        except FilesrvError:
+            self._end_turn(turn, turn.midway)
+            raise
+        except BaseException:
+            self._end_turn(turn, True)
+            raise
+        self._end_turn(turn, turn.midway)
+
+    def _end_turn(self, turn: Turn, broken: bool) -> None:
+        if broken:
+            # What the server says next belongs to nobody.
+            self.abort()
+        elif self._turns and self._turns[0] is turn:
+            self._turns.popleft()
+            self._adjust()
+
+    async def greeted(self) -> Reply:
+        """
+        The server's greeting.
+
+        @raise MalformedReply: something else answers there.
+        @raise FilesrvError: the server takes no connection now.
+        @raise ConnectionEnded: it ended first.
+        """
+        async with self._answering(self.greeting):
+            reply = await self.greeting.reply()
+            if not reply.words.startswith("filesrv "):
+                raise MalformedReply("what answers there is not a filesrv server")
+        return reply
+
+    def abort(self, ending: Ending = Ending.CLOSED) -> None:
+        """End the connection now, without waiting for anybody."""
+        if self.lost is None:
+            self._ending = self._ending or ending
+            self._lose(ConnectionEnded(self._ending))
+        if self.transport is not None:
+            self.outflow.close()
+            self.transport.abortConnection()
+
+    def close(self) -> Deferred[None]:
+        """End the connection in order; fires when it has ended."""
+        gone: Deferred[None] = Deferred()
+        if self.connected:
+            self._gone.append(gone)
+            self._lose(ConnectionEnded(Ending.CLOSED, "the connection was closed here"))
+            self.outflow.close()
+            self.transport.loseConnection()
+        else:
+            gone.callback(None)
+        return gone
+
+    # What the turns call.
+
+    def turn_waits(self, turn: Turn) -> None:
+        """Somebody awaits what comes next in C{turn}."""
+        if self.lost is not None:
+            turn.fail(self.lost)
+        elif self._turns and self._turns[0] is turn:
+            self._adjust()
+
+    def hold(self, held: bool) -> None:
+        """Stop reading, or go on: what takes the bytes has no room, or has room again."""
+        self._set_hold(_Hold.SINK, held)
+        if not held and self.lost is None:
+            self._peer.wake()
+
+    def _adjust(self) -> None:
+        """Read what the first turn waits for, and nothing that nobody waits for."""
+        head = self._turns[0] if self._turns else None
+        if head is not None and head.raw_wanted is not None:
+            if self.line_mode:
+                self.line_mode = 0
+                largest = READ_SIZE if head.pace is None else head.pace.chunk
+                set_read_size(self.transport, min(READ_SIZE, largest))
+        elif not self.line_mode:
+            self.line_mode = 1
+            set_read_size(self.transport, LINE_READ_SIZE)
+        self._set_hold(_Hold.NOBODY_WAITS, head is not None and not head.waits)
+
+    def _set_hold(self, hold: _Hold, held: bool) -> None:
+        was_held = bool(self._holds)
+        (self._holds.add if held else self._holds.discard)(hold)
+        if self.lost is not None or was_held == bool(self._holds):
+            return
+        if self._holds:
+            self.pauseProducing()
+        else:
+            self.resumeProducing()
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        self.outflow = Outflow(
+            self.transport, self._reactor, lambda: None, lambda: None, self._ask_socket
+        )
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self._peer = self._liveness.watch(self.transport, self._expected, self.abort)
+        self._peer.wake()
+        self._adjust()
+
+    def lineReceived(self, line: bytes) -> None:
+        self._heard += 1
+        line = line.removesuffix(b"\r")
+        if not self._turns:
+            self._unasked(line)
+            return
+        wanted, self._turns[0].line_wanted = self._turns[0].line_wanted, None
+        if wanted is not None:
+            wanted.callback(line)
+        if self.lost is None:
+            self._adjust()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        head = self._turns[0]
+        wanted = head.raw_wanted
+        if wanted is None:  # Aborted, and the rest of a read comes in.
+            return
+        self._heard += len(data)
+        surplus = wanted.feed(data)
+        if wanted.refused is not None:
+            head.raw_wanted = None
+            wanted.fail(wanted.refused)
+            return
+        if head.pace is not None:
+            self._wait_for_pace(head.pace.take(len(data) - len(surplus)))
+        if wanted.remaining:
+            return
+        head.raw_wanted = head.pace = None
+        self.line_mode = 1
+        set_read_size(self.transport, LINE_READ_SIZE)
+        wanted.finish()
+        if self.lost is None:
+            self._adjust()
+            self.dataReceived(surplus)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self._lose(MalformedReply("the peer's lines are longer than those of filesrv"))
+        self.abort()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        ending = self._ending
+        if ending is None and self.last_words is not None:
+            ending = _LAST_WORDS.get(type(self.last_words))
+        if ending is None:
+            ending = Ending.CLOSED if isinstance(reason.value, ConnectionDone) else Ending.RESET
+        self._lose(ConnectionEnded(ending))
+        self._peer.stop()
+        self.outflow.close()
+        for gone in self._gone:
+            gone.callback(None)
+
+    def _unasked(self, line: bytes) -> None:
+        """What a server says by itself is why it is going to close."""
+        try:
+            self.last_words = parse_reply(line).error
+        except MalformedReply as error:
+            self._lose(error)
+            self.abort()
+
+    def _wait_for_pace(self, seconds: float) -> None:
+        if seconds:
+            self._set_hold(_Hold.PACE, True)
+            self._pacing = self._reactor.callLater(seconds, self._set_hold, _Hold.PACE, False)
+
+    def _lose(self, reason: Exception) -> None:
+        if self.lost is not None:
+            return
+        self.lost = reason
+        if self._pacing is not None and self._pacing.active():
+            self._pacing.cancel()
+        turns, self._turns = list(self._turns), deque()
+        for turn in turns:
+            turn.fail(reason)
+
+    def _expected(self) -> int | None:
+        """A count that changes with all that is expected of the server, while something is."""
+        if _Hold.SINK in self._holds or not self._turns or self._turns[0].may_take_long:
+            return None
+        return self._heard + self.outflow.delivered
+
+    def _ask_socket(self) -> None:
+        """Find out how the connection ended while its socket can still be asked."""
+        self._ending = self._ending or ending_seen(self.transport)
