@@ -27,6 +27,7 @@ from filesrv import __version__
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
 from filesrv.server.trust import RECORD_EVERY
+from filesrv.small_services.options import FLAGS, PARAMETERS, small_services
 from filesrv.transfer.liveness import Liveness
 from filesrv.transfer.sockets import is_dual_stack
 from filesrv.wire.endings import Ending
@@ -69,6 +70,7 @@ class Options(UsageOptions):
 
     optFlags = [  # noqa: RUF012
         ["no-overwrite", None, "Refuse to replace, rename or delete what is published."],
+        *FLAGS,
     ]
     optParameters = [  # noqa: RUF012
         [
@@ -86,6 +88,7 @@ class Options(UsageOptions):
             "When OK is said: commit, the file is on disk; none, the kernel has it.",
         ],
         ["stall-timeout", None, 300.0, "Seconds that a peer may pause a transfer."],
+        *PARAMETERS,
     ]
 
     def __init__(self) -> None:
@@ -163,20 +166,20 @@ class DualStackEndpoint:
         return [six, self._reactor.listenTCP(six.getHost().port, factory)]
 
 
-def endpoint_of(reactor: Any, description: str) -> Any:
+def endpoint_of(reactor: Any, description: str, option: str = "port") -> Any:
     """
-    The endpoint that C{--port} describes.
+    The endpoint that C{option} describes.
 
     @raise UsageError: it describes none.
     """
     if description.isascii() and description.isdigit():
         if int(description) > 65535:
-            raise UsageError(f"--port {description}: ports go up to 65535")
+            raise UsageError(f"--{option} {description}: ports go up to 65535")
         return DualStackEndpoint(reactor, int(description))
     try:
         return serverFromString(reactor, description)
     except Exception as error:  # plugins raise what they like
-        raise UsageError(f"--port {description}: {error}") from error
+        raise UsageError(f"--{option} {description}: {error}") from error
 
 
 class FilesrvService(Service):
@@ -194,6 +197,7 @@ class FilesrvService(Service):
         self._reactor = reactor
         self._options = options
         self._endpoints = [(text, endpoint_of(reactor, text)) for text in options["ports"]]
+        self._small = small_services(reactor, options, endpoint_of)
         self._loops: list[LoopingCall] = []
         self._shelves: Shelves | None = None
         self.listening: list[IListeningPort] = []
@@ -211,7 +215,9 @@ class FilesrvService(Service):
         self.factory = FilesrvFactory(self._reactor, shelves, liveness)
         try:
             for text, endpoint in self._endpoints:
-                self._listen(text, endpoint)
+                self._listen(text, endpoint, self.factory)
+            for text, endpoint, answers in self._small:
+                self._listen(text, endpoint, answers)
         except CannotStart:
             for port in self.listening:
                 port.stopListening()
@@ -253,10 +259,10 @@ class FilesrvService(Service):
         except CannotOpen as error:
             raise CannotStart(str(error)) from error
 
-    def _listen(self, text: str, endpoint: Any) -> None:
+    def _listen(self, text: str, endpoint: Any, factory: Any) -> None:
         """Every endpoint of Twisted listens, or fails, within this call."""
         outcome: list[Any] = []
-        endpoint.listen(self.factory).addBoth(outcome.append)
+        endpoint.listen(factory).addBoth(outcome.append)
         found: Any = outcome[0] if outcome else None
         error = getattr(found, "value", None)
         if isinstance(error, CannotListenError):
@@ -266,7 +272,8 @@ class FilesrvService(Service):
             raise CannotStart(f"cannot listen on {text}: {error}") from error
         for port in found if isinstance(found, list) else [found]:
             self.listening.append(port)
-            self._log.info("listening on {address}", address=_address(port))
+            over = ", UDP" if getattr(port.getHost(), "type", "") == "UDP" else ""
+            self._log.info("listening on {address}{over}", address=_address(port), over=over)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         loop = LoopingCall(work)
