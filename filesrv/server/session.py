@@ -173,7 +173,7 @@ class Session:
             self._refuse(_LAST_WORDS[ending]())
         self._enter(Event.CLOSE)
         self._end_receiving(ConnectionEnded(ending))
-        if ending in _DEAD:
+        if ending in _DEAD or (in_payload and ending is not Ending.SERVER_STOPPED):
             self._connection.abort()
         else:
             self._connection.close(CLOSE_WITHIN)

@@ -124,6 +124,7 @@ class Peer:
         self._ended = ended
         self._awake = False
         self._count: int | None = None
+        self._acknowledged = 0
         self._moved = 0.0
         self._settled = 0.0
 
@@ -153,15 +154,21 @@ class Peer:
             self._end(Ending.STALLED)
 
     def _is_dead(self, info: TCPInfo | None, waiting: int, now: float) -> bool:
-        if info is None or not waiting or not (info.unacknowledged or info.probes):
+        if info is None or not waiting or not (info.in_flight or info.probes):
             self._settled = now
             return False
+        if info.bytes_acknowledged != self._acknowledged:
+            self._acknowledged, self._settled = info.bytes_acknowledged, now
         limit = self._liveness.dead_after
         answered = now - info.since_ack_received / 1000
-        if info.unacknowledged:
-            # The last answer may be older than what has been sent since.
-            return now - max(self._settled, answered) >= limit
-        return now - answered >= limit and now - self._settled >= limit / PROBE_PART
+        if not info.in_flight:
+            return now - answered >= limit and now - self._settled >= limit / PROBE_PART
+        if info.window:
+            # It has room and acknowledges nothing: nothing arrives there, although its
+            # own segments may still arrive here (a NAT that forgot one direction).
+            return now - self._settled >= limit
+        # The last answer may be older than what has been sent since.
+        return now - max(self._settled, answered) >= limit
 
     def _has_stalled(self, count: int | None, now: float) -> bool:
         if count is None or count != self._count:

@@ -214,22 +214,28 @@ class TCPInfo:
     C{linux/tcp.h} that tells a dead peer from a slow one.
 
     @ivar probes: keep-alive or window probes sent since the peer last answered one.
-    @ivar backoff: how often the timer of what is sent again has been doubled.
-    @ivar unacknowledged: segments in flight.
-    @ivar since_data_received: milliseconds.
-    @ivar since_ack_received: milliseconds.
+    @ivar in_flight: segments that are not acknowledged.
+    @ivar since_ack_received: milliseconds; any segment of the peer counts.
+    @ivar bytes_acknowledged: in all, or 0 before Linux 4.1.
+    @ivar window: bytes that the peer takes beyond what it acknowledged; 0 before 5.4.
     """
 
-    state: int
-    retransmits: int
     probes: int
-    backoff: int
-    unacknowledged: int
-    since_data_received: int
+    in_flight: int
     since_ack_received: int
+    bytes_acknowledged: int
+    window: int
 
 
-_TCP_INFO = struct.Struct("=8B24I")
+#: The fields, by their offset in the structure, which only ever grows at its end.
+_TCP_INFO = {
+    "probes": (3, "=B"),
+    "in_flight": (24, "=I"),
+    "since_ack_received": (56, "=I"),
+    "bytes_acknowledged": (120, "=Q"),
+    "window": (228, "=I"),
+}
+_TCP_INFO_SIZE = 232
 
 
 def tcp_info(sock: socket.socket) -> TCPInfo | None:
@@ -238,23 +244,16 @@ def tcp_info(sock: socket.socket) -> TCPInfo | None:
     if option is None:
         return None
     try:
-        raw = sock.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO.size)
+        raw = sock.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO_SIZE)
     except OSError as error:
         if error.errno in (errno.EOPNOTSUPP, errno.ENOPROTOOPT, errno.ENOTSUP, errno.EBADF):
             return None
         raise
-    if len(raw) < _TCP_INFO.size:
-        return None
-    values = _TCP_INFO.unpack(raw)
-    # After eight bytes: rto, ato, snd_mss, rcv_mss, unacked, sacked, lost, retrans,
-    # fackets, last_data_sent, last_ack_sent, last_data_recv, last_ack_recv.
-    words = values[8:]
+    # An older kernel fills less of it.
+    raw = raw.ljust(_TCP_INFO_SIZE, b"\0")
     return TCPInfo(
-        state=values[0],
-        retransmits=values[2],
-        probes=values[3],
-        backoff=values[4],
-        unacknowledged=words[4],
-        since_data_received=words[11],
-        since_ack_received=words[12],
+        **{
+            name: struct.unpack_from(form, raw, offset)[0]
+            for name, (offset, form) in _TCP_INFO.items()
+        }
     )
