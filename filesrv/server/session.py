@@ -335,14 +335,14 @@ class Session:
         # How the line ends, its last byte but the LF tells, which may come on its own.
         if line:
             self._eol = b"\r\n" if line.endswith(b"\r") else b"\n"
-        if found:
-            self._refuse(LineTooLong())
-            return rest
-        self._skip -= len(data)
+        self._skip -= len(line)
         if self._skip < 0:
             self._eol = b"\r\n"
             self._refuse(LineTooLong())
             self.close()
+        elif found:
+            self._refuse(LineTooLong())
+            return rest
         return None
 
     def _end_receiving(self, reason: ConnectionEnded) -> None:
@@ -357,7 +357,7 @@ class Session:
             raise ConnectionEnded(self.ending or Ending.RESET) from None
 
     def _check_open(self) -> None:
-        if self.phase is Phase.CLOSED:
+        if self.phase in (Phase.CLOSING, Phase.CLOSED):
             raise ConnectionEnded(self.ending or Ending.CLOSED)
 
     def _enter(self, event: Event) -> None:
