@@ -194,7 +194,7 @@ class Uploads:
             self.discard(row)
         if row is None or start == 0:
             row = Unfinished(client, name, Direction.UPLOAD, self.partials.new_id(), size)
-        row = replace(row, exclusive=announced.exclusive, modified=announced.modified)
+        row = replace(row, exclusive=announced.exclusive, modified=_storable(announced.modified))
         return self._open(row, start, last, on_taken_over)
 
     def _open(
@@ -360,6 +360,11 @@ class Uploads:
                 name=format_word(row.name),
             )
             self.discard(row)
+
+
+def _storable(modified: int | None) -> int | None:
+    """The nearest time that the registry, and a file system, can hold."""
+    return None if modified is None else max(-MAX_NUMBER, min(modified, MAX_NUMBER))
 
 
 def _no_upload(name: str) -> NotFound:
