@@ -38,6 +38,8 @@ _BY_ERRNO: dict[int, Callable[[str], FilesrvError]] = {
     errno.ENOENT: _not_found,
     errno.ELOOP: _not_found,
     errno.ENOTDIR: _not_found,
+    errno.ENXIO: _not_found,  # a socket, or a device without a driver
+    errno.ENODEV: _not_found,
     errno.EEXIST: _in_the_way,
     errno.ENOTEMPTY: _in_the_way,
     errno.EISDIR: _in_the_way,
