@@ -140,10 +140,8 @@ class Registry:
 
     def of_client(self, client: str) -> list[Unfinished]:
         """Every unfinished transfer of one client, the oldest first."""
-        rows = {row.id: row for row in self._rows("WHERE client=?", client)}
-        rows |= {
-            claim.row.id: claim.row for claim in self._claims.values() if claim.row.client == client
-        }
+        rows = {row.key: row for row in self._rows("WHERE client=?", client)}
+        rows |= {key: claim.row for key, claim in self._claims.items() if key[0] == client}
         return sorted(rows.values(), key=lambda row: (row.touched, row.name))
 
     def all(self) -> list[Unfinished]:
