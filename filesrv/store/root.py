@@ -181,8 +181,10 @@ class Root:
         """
         old, new = _without_slash(old), _without_slash(new)
         with refusals(old), self._parent(old) as (source, leaf):
-            os.stat(leaf, dir_fd=source, follow_symlinks=False)
+            found = os.stat(leaf, dir_fd=source, follow_symlinks=False)
             with _writing(new), self._parent(new, make=True) as (target, new_leaf):
+                if _holds_other_directory(target, new_leaf, found):
+                    raise Exists(f"{format_word(new)} is a directory")
                 os.rename(leaf, new_leaf, src_dir_fd=source, dst_dir_fd=target)
                 self._flush(target)
             self._flush(source)
@@ -288,6 +290,15 @@ def _move(source: int, leaf: str, target: int, new_leaf: str, replace: bool) -> 
     # link(2) never replaces, on any file system; renameat2 is not in Python.
     os.link(leaf, new_leaf, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
     os.unlink(leaf, dir_fd=source)
+
+
+def _holds_other_directory(parent: int, leaf: str, than: os.stat_result) -> bool:
+    """Whether a directory has the name, which rename(2) would replace if it is empty."""
+    try:
+        found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and not os.path.samestat(found, than)
 
 
 def _without_slash(name: str) -> str:
