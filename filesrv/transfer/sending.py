@@ -115,7 +115,7 @@ class ChunkSending(Sending):
 
     def _pump(self) -> None:
         self._waiting = None
-        if self.done.called:
+        if self.done.called or self._paused:
             return
         if self.sent == self._run.length:
             return self.end()
