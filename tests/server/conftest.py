@@ -1,0 +1,49 @@
+"""Servers in memory, conversations with them, and what they log."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from zope.interface import implementer
+
+from tests.support.conversation import Conversation
+from tests.support.logs import Log
+from tests.support.memory import Server
+
+
+@implementer(ILogObserver)
+class _Collector:
+    def __init__(self, events: list[LogEvent]) -> None:
+        self._events = events
+
+    def __call__(self, event: LogEvent) -> None:
+        self._events.append(event)
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[Log]:
+    """What is logged; a fault of the server fails a test that did not expect it."""
+    found = Log()
+    observer = _Collector(found.events)
+    globalLogPublisher.addObserver(observer)
+    yield found
+    gc.collect()  # Twisted logs an unhandled failure when its Deferred goes.
+    globalLogPublisher.removeObserver(observer)
+    faults = [event for event in found.events if event["log_level"] is LogLevel.critical]
+    assert len(faults) == found.faults_expected, [found.text(event) for event in faults]
+
+
+@pytest.fixture
+def conversation(tmp_path: Path) -> Conversation:
+    return Conversation(tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "root")
+    yield made
+    made.close()
