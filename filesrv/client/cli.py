@@ -181,8 +181,10 @@ def main(
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # Of the help, for instance.
         return DONE
+    finally:
+        console.let_go()
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[Job, Settings]:

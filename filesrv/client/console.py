@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -82,6 +84,19 @@ class Console:
         """One line that may be of interest."""
         if not self.quiet:
             self.error(text)
+
+    def let_go(self) -> None:
+        """
+        Nothing more will be said.  Where nobody reads stdout any more, Python is kept
+        from complaining of what it cannot write when it exits.
+        """
+        try:
+            self.stdout.flush()
+        except BrokenPipeError:
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.stdout.fileno())
+                os.close(nowhere)
 
     @property
     def shows_progress(self) -> bool:

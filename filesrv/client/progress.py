@@ -5,11 +5,14 @@ What a person sees of transfers: a bar on a terminal, and a final line for each 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, Task, TaskProgressColumn, TextColumn
+from rich.table import Table
 from rich.text import Text
 from twisted.internet.task import LoopingCall
 
@@ -91,15 +94,18 @@ class Lines(Report):
         """Nothing more is to come."""
 
     def _json(self, value: object) -> None:
-        if not self._lines_to_stderr:
-            self.console.json(value)
+        # The transfer goes on when nobody reads of it any more.
+        with suppress(BrokenPipeError):
+            if not self._lines_to_stderr:
+                self.console.json(value)
 
     def _line(self, text: str) -> None:
-        if self._lines_to_stderr:
-            self.console.stderr.write(f"{printable(text)}\n")
-            self.console.stderr.flush()
-        else:
-            self.console.line(text)
+        with suppress(BrokenPipeError):
+            if self._lines_to_stderr:
+                self.console.stderr.write(f"{printable(text)}\n")
+                self.console.stderr.flush()
+            else:
+                self.console.line(text)
 
     def _say(self, words: str, error: bool = False) -> None:
         (self.console.error if error else self.console.note)(words)
@@ -113,6 +119,16 @@ def _summary_fields(summary: Summary) -> dict[str, object]:
         "seconds": round(summary.seconds, 6),
         "bits_per_second": round(summary.moved * 8 / max(summary.seconds, 1e-6)),
     }
+
+
+class _Narrower(Progress):
+    """Leaves room at the end of the line: what a terminal echoes of Ctrl-C would wrap there."""
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        table = super().make_tasks_table(tasks)
+        if hasattr(self, "live"):  # which is made from the first table
+            table.width = max(1, self.console.width - len("^C "))
+        return table
 
 
 class Bar(Lines):
@@ -134,7 +150,7 @@ class Bar(Lines):
         self._trouble: Trouble | None = None
         self._moved = 0
         self._samples: deque[tuple[float, int]] = deque([(reactor.seconds(), 0)])
-        self._progress = Progress(
+        self._progress = _Narrower(
             TextColumn("{task.fields[name]}", markup=False),
             BarColumn(bar_width=None),
             TaskProgressColumn(),

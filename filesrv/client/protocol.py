@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -22,9 +22,9 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from filesrv.client.errors import ConnectionEnded
+from filesrv.client.turns import MAX_LINE, TOO_LONG, Turn, WriteRight
 from filesrv.transfer.liveness import Liveness, Peer
-from filesrv.transfer.pace import Pace
-from filesrv.transfer.receive import READ_SIZE, Receiving, Sink
+from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow
 from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, set_read_size
 from filesrv.wire.endings import Ending
@@ -32,9 +32,6 @@ from filesrv.wire.errors import FilesrvError, ShuttingDown, Stalled, TakenOver
 from filesrv.wire.replies import MalformedReply, Reply, parse_reply
 
 __all__ = ["ClientProtocol", "Turn"]
-
-#: Bytes: longer than any line of the contract, an echo of 4096 or a name in quotes.
-MAX_LINE = 16384
 
 #: What the last words of a server say of the end that follows them.
 _LAST_WORDS: dict[type[FilesrvError], Ending] = {
@@ -50,133 +47,6 @@ class _Hold(enum.Enum):
     NOBODY_WAITS = enum.auto()
     PACE = enum.auto()
     SINK = enum.auto()
-
-
-class _CountedLines:
-    """Takes exactly so many lines off the stream, many at a time."""
-
-    def __init__(self, count: int) -> None:
-        self.remaining = count
-        self.refused: Exception | None = None
-        self.done: Deferred[list[bytes]] = Deferred()
-        self._lines: list[bytes] = []
-        self._begun = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """Take what belongs to the lines and return what is behind them."""
-        *lines, rest = (self._begun + data).split(b"\n", self.remaining)
-        self._lines += [line.removesuffix(b"\r") for line in lines]
-        self.remaining -= len(lines)
-        self._begun = rest if self.remaining else b""
-        if len(self._begun) > MAX_LINE:
-            self.refused = MalformedReply("the peer's lines are longer than those of filesrv")
-        return b"" if self.remaining else rest
-
-    def finish(self) -> None:
-        self.done.callback(self._lines)
-
-    def fail(self, reason: BaseException) -> None:
-        self.done.errback(reason)
-
-
-class _WriteRight:
-    """The lock on writing, given back once, however often."""
-
-    def __init__(self, lock: DeferredLock) -> None:
-        self._lock: DeferredLock | None = lock
-
-    def release(self) -> None:
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
-
-
-class Turn:
-    """
-    What the server answers to one command.  Its methods are awaited one after the other.
-
-    @ivar midway: whether bytes of a payload are owed in either direction, so that an
-        error now leaves the connection in the middle of it.
-    @ivar may_take_long: whether the server may be silent over it for as long as it likes.
-    @ivar let_others_write: called when no more bytes of this command are to come.
-    """
-
-    let_others_write: Callable[[], None]
-
-    def __init__(self, protocol: ClientProtocol) -> None:
-        self._protocol = protocol
-        self.midway = self.may_take_long = False
-        self.line_wanted: Deferred[bytes] | None = None
-        self.raw_wanted: Receiving | _CountedLines | None = None
-        self.pace: Pace | None = None
-
-    @property
-    def waits(self) -> bool:
-        """Whether somebody awaits what comes next."""
-        return self.line_wanted is not None or self.raw_wanted is not None
-
-    def line(self) -> Deferred[bytes]:
-        """
-        The next line as it is.
-
-        @raise ConnectionEnded: it ended first.
-        """
-        wanted = self.line_wanted = Deferred()
-        self._protocol.turn_waits(self)
-        return wanted
-
-    async def reply(self) -> Reply:
-        """
-        The next line as a reply.
-
-        @raise FilesrvError: the refusal, if it is one.
-        @raise ConnectionEnded: it ended first.
-        @raise MalformedReply: the line is none.
-        """
-        line = await self.line()
-        reply = parse_reply(line)
-        error = reply.error
-        if error is None:
-            return reply
-        if error.closes:
-            self._protocol.last_words = error
-        raise error
-
-    async def counted(self) -> list[bytes]:
-        """The lines that follow ``OK lines=N``; errors as of L{reply}."""
-        count = (await self.reply()).count("lines")
-        if not count:
-            return []
-        wanted = self.raw_wanted = _CountedLines(count)
-        self.midway = True
-        self._protocol.turn_waits(self)
-        lines = await wanted.done
-        self.midway = False
-        return lines
-
-    async def payload(self, sink: Sink, length: int, pace: Pace | None = None) -> None:
-        """
-        Put C{length} raw bytes into C{sink}.
-
-        @raise ConnectionEnded: it ended first; the sink has what came.
-        """
-        if not length:
-            return
-        self.midway = True
-        wanted = self.raw_wanted = Receiving(sink, length)
-        self.pace = pace
-        self._protocol.turn_waits(self)
-        await wanted.done
-        self.midway = False
-
-    def fail(self, reason: BaseException) -> None:
-        """Tell whoever waits that no more will come."""
-        line, self.line_wanted = self.line_wanted, None
-        raw, self.raw_wanted = self.raw_wanted, None
-        if line is not None:
-            line.errback(reason)
-        if raw is not None:
-            raw.fail(reason)
 
 
 class ClientProtocol(LineReceiver):
@@ -237,7 +107,7 @@ class ClientProtocol(LineReceiver):
         called, or the block is left.
         """
         await self._writing.acquire()
-        write_right = _WriteRight(self._writing)
+        write_right = WriteRight(self._writing)
         try:
             turn = await self._say(line)
             turn.let_others_write = write_right.release
@@ -399,7 +269,7 @@ class ClientProtocol(LineReceiver):
             self.dataReceived(surplus)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        self._lose(MalformedReply("the peer's lines are longer than those of filesrv"))
+        self._lose(MalformedReply(TOO_LONG))
         self.abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

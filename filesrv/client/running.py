@@ -59,7 +59,7 @@ class _Run:
         self._job = job
         self._work: Deferred[None] | None = None
         self._ended: Deferred[None] = Deferred()
-        self._interrupted = False
+        self._interrupted = self._done = False
         self.status = DONE
 
     def start(self) -> None:
@@ -87,7 +87,7 @@ class _Run:
             self._session.console.stderr.write("".join(format_exception(error)))
 
     def _end(self, result: object) -> None:
-        self._work = None
+        self._done = True
         if self._interrupted:
             self._ended.callback(None)
         else:
@@ -97,13 +97,14 @@ class _Run:
         """
         The reactor stops.  If the work is not done, that is because of SIGINT or SIGTERM.
         """
-        if self._work is None:
+        if self._done:
             return None
         self._interrupted = True
         self.status = INTERRUPTED
+        if self._work is None:
+            return None
+        self._work.cancel()
         self._session.recovery.abort()
-        if self._work is not None:
-            self._work.cancel()
         self._ended.addTimeout(_END_WITHIN, self._reactor)
         return self._ended.addErrback(lambda _: None)
 
@@ -125,7 +126,8 @@ def run(
         [_Log(console, settings.debug)], discardBuffer=True, redirectStandardIO=False
     )
     one = _Run(reactor, Session(reactor, console, settings, server, state), job)
-    reactor.callWhenRunning(one.start)
+    # Not in the reactor's start itself: asyncio's loop does not run yet then.
+    reactor.callWhenRunning(reactor.callLater, 0, one.start)
     reactor.addSystemEventTrigger("before", "shutdown", one.interrupt)
     reactor.run()
     return one.status

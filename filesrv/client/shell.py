@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,9 @@ def install_reactor() -> None:
     """Put Twisted's reactor on asyncio's loop, which prompt_toolkit needs."""
     from twisted.internet import asyncioreactor
 
-    asyncioreactor.install(asyncio.new_event_loop())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    asyncioreactor.install(loop)
 
 
 class _ShellEnded(ClientError):
@@ -158,7 +161,28 @@ class Shell:
                 return
             if line.strip() in _LEAVE:
                 return
-            await self.perform(line)
+            await self._perform_interruptible(line)
+
+    async def _perform_interruptible(self, line: str) -> None:
+        """Ctrl-C ends what a line is doing, and not the shell."""
+        work = Deferred.fromCoroutine(self.perform(line))
+        interrupted = False
+
+        def interrupt(number: int, frame: object) -> None:
+            nonlocal interrupted
+            interrupted = True
+            # Twisted's name for "wake up and do this": what a signal may call.
+            self._session.reactor.callFromThread(work.cancel)
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            await work
+        except CancelledError:
+            if not interrupted:
+                raise
+            self._session.console.error("interrupted; what has arrived is kept")
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     async def _complete(self, text: str) -> list[tuple[str, int]]:
         """
