@@ -265,11 +265,10 @@ class FilesrvService(Service):
         endpoint.listen(factory).addBoth(outcome.append)
         found: Any = outcome[0] if outcome else None
         error = getattr(found, "value", None)
-        if isinstance(error, CannotListenError):
-            reason = getattr(error.socketError, "strerror", None) or error.socketError
-            raise CannotStart(f"cannot listen on {text}: {reason}") from error
         if error is not None:
-            raise CannotStart(f"cannot listen on {text}: {error}") from error
+            cause = error.socketError if isinstance(error, CannotListenError) else error
+            reason = getattr(cause, "strerror", None) or cause
+            raise CannotStart(f"cannot listen on {text}: {reason}") from error
         for port in found if isinstance(found, list) else [found]:
             self.listening.append(port)
             over = ", UDP" if getattr(port.getHost(), "type", "") == "UDP" else ""
@@ -304,10 +303,12 @@ class _TwistdService(FilesrvService):
 
     def _give_up(self, words: str) -> NoReturn:
         twistd: Any = self._options.parent or {}
-        if twistd.get("nodaemon"):
-            print(f"filesrv: {words}", file=sys.__stderr__)
-        else:
+        if "statusPipe" in twistd:
             self._log.critical("{words}", words=words)
+            # Whoever started the daemon waits for this, and reads 100 bytes of it.
+            os.write(twistd["statusPipe"], b"1 " + words.encode()[:98])
+        else:
+            print(f"filesrv: {words}", file=sys.__stderr__)
         with suppress(OSError):
             os.unlink(twistd.get("pidfile") or "")
         raise SystemExit(1)
