@@ -17,6 +17,7 @@ from filesrv.client.address import ServerAddress
 from filesrv.client.console import Console
 from filesrv.client.outcomes import DONE, INTERRUPTED, USAGE
 from filesrv.client.settings import Settings, parse_rate
+from filesrv.client.small_verbs import SMALL_VERBS
 from filesrv.client.verbs import VERBS, Job
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _commands() -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(__version__, prog_name="filesrv")(group)
-    for verb in (*VERBS, shell):
+    for verb in (*VERBS, *SMALL_VERBS, shell):
         command = click.Command(
             verb.name,
             callback=verb.callback,
@@ -199,7 +200,8 @@ def _perform(
     parsed: tuple[Job, Settings], console: Console, environment: Mapping[str, str], reactor: Any
 ) -> int:
     job, settings = parsed
-    if settings.server is None:
+    server = job.server or settings.server
+    if server is None:
         raise click.UsageError("which server? --server HOST[:PORT], or FILESRV_SERVER")
     console.quiet, console.as_json = settings.quiet, settings.as_json
     if reactor is None:
@@ -211,4 +213,4 @@ def _perform(
     from filesrv.client.running import run
     from filesrv.client.state import State
 
-    return run(job.run, reactor, console, settings, settings.server, State(environment))
+    return run(job.run, reactor, console, settings, server, State(environment))

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
@@ -20,7 +21,7 @@ from filesrv.client.protocol import ClientProtocol
 from filesrv.client.resolver import ReactorThatKnows, resolve
 from filesrv.transfer.liveness import Liveness
 
-__all__ = ["CONNECT_TIMEOUT", "DEAD_AFTER", "STALL_TIMEOUT", "connect"]
+__all__ = ["CONNECT_TIMEOUT", "DEAD_AFTER", "STALL_TIMEOUT", "connect", "dial"]
 
 #: Seconds for the name, the handshake and the greeting.  TCP sends its first segment
 #: again after 1, 3 and 7 seconds; who has not answered the fourth is not there.
@@ -76,18 +77,27 @@ def connect(
 async def _connect(
     reactor: Any, server: ServerAddress, factory: _ClientFactory, token: str | None
 ) -> Connection:
+    protocol = await dial(reactor, server, factory)
+    assert isinstance(protocol, ClientProtocol)
+    return await _greeted(protocol, server, token)
+
+
+async def dial(reactor: Any, server: ServerAddress, factory: Factory) -> IProtocol:
+    """
+    A connection to the fastest of the addresses of C{server}, whatever is spoken there.
+
+    @raise CannotConnect: the name has no address, or nobody answers there.
+    """
     addresses = await resolve(reactor, server.host, server.port)
     # The endpoint uses the name for its messages alone, and takes none that IDNA does
     # not know; the system has just taken it.
     endpoint = HostnameEndpoint(ReactorThatKnows(reactor, addresses), "server", server.port)
     try:
-        protocol = await endpoint.connect(factory)
+        return await endpoint.connect(factory)
     except error.ConnectingCancelledError:
         raise CancelledError from None
     except (error.ConnectError, error.DNSLookupError, OSError) as problem:
         raise CannotConnect(f"cannot connect to {server}: {_words(problem)}") from problem
-    assert isinstance(protocol, ClientProtocol)
-    return await _greeted(protocol, server, token)
 
 
 async def _greeted(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from filesrv.client.address import ServerAddress
     from filesrv.client.session import Session
 
 __all__ = ["VERBS", "Job"]
@@ -26,10 +27,12 @@ class Job:
     What is to be done once there is a session.
 
     @ivar interactive: whether it needs a reactor that shares its loop with asyncio.
+    @ivar server: which it talks to, if that is not the one of C{--server}.
     """
 
     run: Callable[[Session], Coroutine[Any, Any, None]]
     interactive: bool = False
+    server: ServerAddress | None = None
 
 
 @click.command()
