@@ -156,8 +156,9 @@ class Connection:
             progress = _Progress(offset, moved)
             if length:
                 turn.midway = True
-            stored = Deferred.fromCoroutine(turn.reply())
-            await self._send(Run(descriptor, offset, length), stored, pace, progress)
+            stored: Deferred[Reply] = Deferred()
+            told = Deferred.fromCoroutine(turn.reply()).addBoth(stored.callback)
+            await self._send(Run(descriptor, offset, length), told, pace, progress)
             turn.let_others_write()
             reply = await stored
             if progress.position != size:
@@ -166,23 +167,22 @@ class Connection:
         return Stored(reply.fields.get("stored", name), size, length)
 
     async def _send(
-        self, run: Run, stored: Deferred[Reply], pace: Pace | None, progress: _Progress
+        self, run: Run, told: Deferred[None], pace: Pace | None, progress: _Progress
     ) -> None:
-        """Send until all is sent or the server has spoken its last word of it."""
+        """
+        Send until all is sent or the server has spoken its last word of it.
+
+        @param told: fires when it has, with that kept elsewhere.
+        """
         sending = Deferred.fromCoroutine(self._protocol.outflow.send(run, pace, progress.add))
 
-        def stop(result: object) -> object:
-            sending.cancel()
-            return result
-
-        stored.addBoth(stop)
+        told.addCallback(lambda _: sending.cancel())
         try:
             await sending
         except BaseException as error:
-            stopped = isinstance(error, CancelledError) and stored.called
+            stopped = isinstance(error, CancelledError) and told.called
             gone = isinstance(error, OSError) and error.errno in _CONNECTION_GONE
             if not (stopped or gone or isinstance(error, ConnectionLost)):
-                stored.addErrback(lambda _: None)
                 raise
 
     async def upload_small(
