@@ -81,11 +81,21 @@ class FilesrvProtocol(LineReceiver):
                 super().dataReceived(data)
         finally:
             self._receiving = False
-        if self.paused and data and not self._not_reading:
+        self._adjust_reading(bool(data))
+        self._check_half_closed()
+
+    def _adjust_reading(self, more_came: bool) -> None:
+        """
+        Read on only when all that was read has been delivered: were it read on whenever
+        a hold is over, each command could leave another read behind it in the buffer.
+        """
+        if not self.paused and self._not_reading and not self._half_closed:
+            self._not_reading = False
+            self.transport.resumeProducing()
+        elif self.paused and more_came and not self._not_reading:
             # Only now: most holds are over before more data comes.
             self._not_reading = True
             self.transport.pauseProducing()
-        self._check_half_closed()
 
     def lineReceived(self, line: bytes) -> None:
         self.session.line_received(line)
@@ -93,7 +103,8 @@ class FilesrvProtocol(LineReceiver):
     def lineLengthExceeded(self, line: bytes) -> None:
         # LineReceiver delivers nothing more in this call, so dataReceived goes on.
         self.session.line_too_long()
-        self.setRawMode()
+        # Without larger reads: Twisted would let as many bytes of replies wait, too.
+        super().setRawMode()
         self._over_long = line
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -188,9 +199,6 @@ class FilesrvProtocol(LineReceiver):
         if self._holds or not self.paused:
             return
         self.paused = False
-        if self._not_reading and not self._half_closed:
-            self._not_reading = False
-            self.transport.resumeProducing()
         self.dataReceived(b"")
 
     def _check_half_closed(self) -> None:
