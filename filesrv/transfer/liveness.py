@@ -16,8 +16,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from filesrv.transfer.sockets import (
@@ -60,8 +59,7 @@ class Liveness:
         self.dead_after = dead_after
         self.stall_timeout = stall_timeout
         self._awake: set[Peer] = set()
-        self._loop = LoopingCall(self._check)
-        self._loop.clock = clock
+        self._next: IDelayedCall | None = None
         self._told: set[str] = set()
 
     def watch(
@@ -86,18 +84,24 @@ class Liveness:
     def wake(self, peer: Peer) -> None:
         """Look at a connection until nothing is expected on it any more."""
         self._awake.add(peer)
-        if not self._loop.running:
-            self._loop.start(CHECK_EVERY, now=False)
+        if self._next is None:
+            self._next = self.clock.callLater(CHECK_EVERY, self._check)
 
     def sleep(self, peer: Peer) -> None:
         """Stop looking."""
         self._awake.discard(peer)
-        if not self._awake and self._loop.running:
-            self._loop.stop()
+        if not self._awake and self._next is not None:
+            self._next.cancel()
+            self._next = None
 
     def _check(self) -> None:
+        # Not a LoopingCall: a peer that is ended here may be woken by its last reply, and
+        # a loop that is stopped and started by its own call runs twice.
+        self._next = None
         for peer in list(self._awake):
             peer.check()
+        if self._awake and self._next is None:
+            self._next = self.clock.callLater(CHECK_EVERY, self._check)
 
     def _tell(self, lacking: list[str]) -> None:
         """What the system cannot do is said once."""
