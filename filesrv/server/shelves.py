@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -72,26 +73,31 @@ def open_shelves(
     @raise CannotOpen: it cannot be written, or another daemon serves it.
     """
     state = os.path.join(path, STATE_DIRECTORY)
-    try:
-        os.makedirs(path, exist_ok=True)
-        os.makedirs(state, mode=0o700, exist_ok=True)
-        lock = _lock(os.path.join(state, "lock"))
-        root = Root(path, durable)
-        partials = Partials(os.path.join(state, "partial"))
-        registry = Registry(os.path.join(state, "registry.sqlite"), clock, keep)
-        known = KnownDigests(os.path.join(state, "digests.sqlite"), clock)
-    except BlockingIOError:
-        raise CannotOpen(f"another filesrv serves {path}") from None
-    except OSError as error:
-        raise CannotOpen(f"cannot keep files in {path}: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
-    hashes = Hashes(known)
-    uploads = Uploads(root, partials, registry, hashes)
-    downloads = Downloads(root, registry)
-    shelves = Shelves(clock, root, registry, uploads, downloads, hashes, overwrite, lock)
-    shelves.tidy()
-    return shelves
+    with ExitStack() as opened:
+        try:
+            os.makedirs(path, exist_ok=True)
+            os.makedirs(state, mode=0o700, exist_ok=True)
+            lock = _lock(os.path.join(state, "lock"))
+            opened.callback(os.close, lock)
+            root = opened.enter_context(closing(Root(path, durable)))
+            partials = opened.enter_context(closing(Partials(os.path.join(state, "partial"))))
+            file = os.path.join(state, "registry.sqlite")
+            registry = opened.enter_context(closing(Registry(file, clock, keep)))
+            file = os.path.join(state, "digests.sqlite")
+            known = opened.enter_context(closing(KnownDigests(file, clock)))
+        except BlockingIOError:
+            raise CannotOpen(f"another filesrv serves {path}") from None
+        except OSError as error:
+            raise CannotOpen(f"cannot keep files in {path}: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
+        hashes = Hashes(known)
+        uploads = Uploads(root, partials, registry, hashes)
+        downloads = Downloads(root, registry)
+        shelves = Shelves(clock, root, registry, uploads, downloads, hashes, overwrite, lock)
+        shelves.tidy()
+        opened.pop_all()
+        return shelves
 
 
 def _lock(path: str) -> int:

@@ -28,6 +28,13 @@ class Database:
         @raise sqlite3.Error: it cannot be opened.
         """
         self._db = sqlite3.connect(path, isolation_level=None)
+        try:
+            self._prepare(table, schema, version)
+        except sqlite3.Error:
+            self._db.close()
+            raise
+
+    def _prepare(self, table: str, schema: str, version: int) -> None:
         # With a write-ahead log a commit is one write and no flush.  A power cut may lose
         # the last rows, never the file.
         self._db.execute("PRAGMA journal_mode=WAL")
