@@ -171,7 +171,7 @@ async def commit(port: Port, command: Command) -> None:
     name = check_name(command.arguments[0])
     digest = command.options.get(ALGORITHM, "")
     if not _DIGEST.fullmatch(digest):
-        raise BadArguments(f"{ALGORITHM}= takes 64 hexadecimal digits")
+        raise BadArguments(f"the digest is {ALGORITHM}= and 64 hexadecimal digits")
     status = await port.shelves.uploads.commit(port.client, name, digest, port.breathe)
     port.reply(stored=name, size=status.size, version=status.version)
 
