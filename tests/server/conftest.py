@@ -10,9 +10,9 @@ import pytest
 from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
-from tests.support.conversation import Conversation
 from tests.support.logs import Log
 from tests.support.memory import Server
+from tests.support.scripted import Conversation
 
 
 @implementer(ILogObserver)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 import pytest
 from blake3 import blake3
 
 from filesrv.server.commands import COMMANDS
-from tests.support.conversation import Conversation
 from tests.support.memory import Server
+from tests.support.scripted import Conversation
 
 TOKEN = b"0123456789abcdef"
 
 
-def with_files(**contents: bytes) -> object:
+def with_files(**contents: bytes) -> Callable[[Server], None]:
     """A preparation that publishes files; C{__} in a name stands for a slash."""
 
     def prepare(server: Server) -> None:
@@ -260,7 +261,7 @@ class TestStat:
 
 class TestDelete:
     def test_files_and_empty_directories_are_removed(self, conversation: Conversation) -> None:
-        conversation.prepare = with_files(f=b"1", d__g=b"2", e=b"3")  # type: ignore[assignment]
+        conversation.prepare = with_files(f=b"1", d__g=b"2", e=b"3")
         conversation.check(
             b"DELETE f\nDELETE f\nDELETE d\nDELETE d/g\nDELETE d/\nSTAT d\n",
             "OK",
@@ -285,7 +286,7 @@ class TestRename:
     def test_a_file_gets_another_name_and_replaces_who_had_it(
         self, conversation: Conversation
     ) -> None:
-        conversation.prepare = with_files(f=b"1", g=b"2", h=b"3")  # type: ignore[assignment]
+        conversation.prepare = with_files(f=b"1", g=b"2", h=b"3")
         conversation.check(
             b'RENAME f "new dir/deep/f"\nRENAME g h\nRENAME g h\n',
             "OK",
@@ -319,7 +320,7 @@ class TestRename:
 
     @pytest.mark.parametrize("name", [b"../f", b"/f", b".filesrv/f", b"a//b", b"."])
     def test_no_name_leads_out(self, conversation: Conversation, name: bytes) -> None:
-        conversation.prepare = with_files(f=b"1")  # type: ignore[assignment]
+        conversation.prepare = with_files(f=b"1")
         conversation.check(
             b"RENAME f %b\nRENAME %b f\n" % (name, name),
             *["ERR BAD_NAME"] * 2,
@@ -335,7 +336,7 @@ class TestRename:
 
 class TestNoOverwrite:
     def test_what_is_published_is_not_changed(self, conversation: Conversation) -> None:
-        conversation.prepare = with_files(f=b"1", d__g=b"2")  # type: ignore[assignment]
+        conversation.prepare = with_files(f=b"1", d__g=b"2")
         conversation.options["overwrite"] = False
         conversation.check(
             b"DELETE f\nDELETE d\nRENAME f h\nRENAME f d/g\nDELETE none\nRENAME none f\n"
@@ -378,7 +379,7 @@ class TestHash:
     def test_other_algorithms_and_what_is_no_file_are_refused(
         self, conversation: Conversation
     ) -> None:
-        conversation.prepare = with_files(d__f=b"1")  # type: ignore[assignment]
+        conversation.prepare = with_files(d__f=b"1")
         conversation.check(
             b"HASH d/f md5\nHASH d/f SHA256\nHASH none\nHASH d\nHASH ../f\n",
             *["ERR BAD_ARGUMENTS"] * 2,

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from filesrv.wire.grammar import MAX_LINE
-from tests.support.conversation import Conversation, chunks
 from tests.support.memory import Server
+from tests.support.scripted import Conversation, chunks
 
 MIB = 1024 * 1024
 HELP_LINE = re.compile(r"[A-Z]+( .*)? - .*")

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.conversation import Conversation, chunks
 from tests.support.memory import Server
+from tests.support.scripted import Conversation, chunks
 
 MIB = 1024 * 1024
 MAX = 2**63 - 1

@@ -39,7 +39,14 @@ _TOO_MANY_TURNS = 2_000_000
 
 
 class MemoryReactor(Clock):
-    """A clock, and descriptors that are looked at in the order in which they came."""
+    """
+    A clock, and descriptors that are looked at in the order in which they came.
+
+    @ivar ticks: seconds that pass whenever somebody looks at the clock; so work that
+        takes turns by the clock takes them.
+    """
+
+    ticks = 0.0
 
     def __init__(self, now: float | None = None) -> None:
         super().__init__()
@@ -47,6 +54,10 @@ class MemoryReactor(Clock):
         self.rightNow = time.time() if now is None else now
         self.readers: dict[Any, None] = {}
         self.writers: dict[Any, None] = {}
+
+    def seconds(self) -> float:
+        self.rightNow += self.ticks
+        return super().seconds()
 
     def addReader(self, descriptor: Any) -> None:  # noqa: N802
         self.readers[descriptor] = None
@@ -62,8 +73,13 @@ class MemoryReactor(Clock):
 
     def turn(self) -> bool:
         """What one turn of a reactor does; whether that was anything."""
-        moved = any(call.getTime() <= self.seconds() for call in self.getDelayedCalls())
-        self.advance(0)
+        due: list[Any] = [c for c in self.getDelayedCalls() if c.getTime() <= self.rightNow]
+        moved = bool(due)
+        for call in sorted(due, key=lambda call: call.getTime()):
+            if call.active():  # and what it calls for now is of the next turn
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
         for descriptor in list(self.readers):
             if descriptor in self.readers and descriptor.readable:
                 moved = True
