@@ -66,6 +66,7 @@ class ClientProtocol(LineReceiver):
     lost: Exception | None = None
     last_words: FilesrvError | None = None
 
+    _standing = False
     _peer: Peer
 
     def __init__(self, reactor: Any, liveness: Liveness) -> None:
@@ -174,7 +175,7 @@ class ClientProtocol(LineReceiver):
     def close(self) -> Deferred[None]:
         """End the connection in order; fires when it has ended."""
         gone: Deferred[None] = Deferred()
-        if self.connected:
+        if self._standing:
             self._gone.append(gone)
             self._lose(ConnectionEnded(Ending.CLOSED, "the connection was closed here"))
             self.outflow.close()
@@ -224,6 +225,7 @@ class ClientProtocol(LineReceiver):
     # What Twisted calls.
 
     def connectionMade(self) -> None:
+        self._standing = True
         self.outflow = Outflow(
             self.transport, self._reactor, lambda: None, lambda: None, self._ask_socket
         )
@@ -234,6 +236,8 @@ class ClientProtocol(LineReceiver):
         self._adjust()
 
     def lineReceived(self, line: bytes) -> None:
+        if self.lost is not None:  # Aborted, and the rest of a read comes in.
+            return
         self._heard += 1
         line = line.removesuffix(b"\r")
         if not self._turns:
@@ -246,9 +250,9 @@ class ClientProtocol(LineReceiver):
             self._adjust()
 
     def rawDataReceived(self, data: bytes) -> None:
-        head = self._turns[0]
-        wanted = head.raw_wanted
-        if wanted is None:  # Aborted, and the rest of a read comes in.
+        head = self._turns[0] if self._turns else None
+        wanted = None if head is None else head.raw_wanted
+        if head is None or wanted is None:  # Aborted, too.
             return
         self._heard += len(data)
         surplus = wanted.feed(data)
@@ -278,6 +282,7 @@ class ClientProtocol(LineReceiver):
             ending = _LAST_WORDS.get(type(self.last_words))
         if ending is None:
             ending = Ending.CLOSED if isinstance(reason.value, ConnectionDone) else Ending.RESET
+        self._standing = False
         self._lose(ConnectionEnded(ending))
         self._peer.stop()
         self.outflow.close()
