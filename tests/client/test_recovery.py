@@ -175,7 +175,7 @@ def test_a_new_byte_makes_the_next_try_come_at_once_again() -> None:
     patient.run(operation)
     patient.pass_time(6)
 
-    assert patient.tries[:6] == [0, 0, 1, 3, 3.125, 4.125]
+    assert patient.tries[:6] == [0, 0, 1, 3, 3.5, 4.5]
 
 
 def test_after_the_patience_somebody_is_asked() -> None:
