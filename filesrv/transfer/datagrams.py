@@ -104,8 +104,6 @@ class DatagramPort(Port):
                 return
             if not flags & socket.MSG_TRUNC:
                 self.protocol.datagram_arrived(Datagram(data, source, _asked_at(ancillary)))
-            if not self.connected or self.disconnecting:
-                return
 
     def answer(self, datagram: Datagram, data: bytes) -> bool:
         """

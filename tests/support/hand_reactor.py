@@ -22,15 +22,15 @@ class HandReactor(Clock):
         super().__init__()
         self.readers: list[Any] = []
 
-    def addReader(self, reader: Any) -> None:
+    def addReader(self, reader: Any) -> None:  # noqa: N802
         if reader not in self.readers:
             self.readers.append(reader)
 
-    def removeReader(self, reader: Any) -> None:
+    def removeReader(self, reader: Any) -> None:  # noqa: N802
         if reader in self.readers:
             self.readers.remove(reader)
 
-    def removeWriter(self, writer: Any) -> None:
+    def removeWriter(self, writer: Any) -> None:  # noqa: N802
         """Nothing here writes."""
 
     def turn(self) -> None:
