@@ -1,0 +1,143 @@
+"""
+The daemon as a Twisted service: it opens the root, listens, and lets go of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from filesrv.server.factory import FilesrvFactory
+from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
+from filesrv.server.trust import RECORD_EVERY
+from filesrv.service.endpoints import address_of, endpoint_of
+from filesrv.service.options import Options
+from filesrv.small_services.options import small_services
+from filesrv.transfer.liveness import Liveness
+from filesrv.wire.endings import Ending
+
+__all__ = ["CannotStart", "FilesrvService"]
+
+#: Seconds between looks for transfers that have expired.
+EXPIRE_EVERY = 600.0
+
+#: Seconds that the connections get to read their last reply when the daemon stops.
+STOP_WITHIN = 2.0
+
+DAY = 86400.0
+
+
+class CannotStart(Exception):
+    """What the administrator has to change first."""
+
+
+class FilesrvService(Service):
+    """
+    The daemon.
+
+    @ivar factory: while it runs, the factory of its connections.
+    @ivar listening: while it runs, the ports that it listens on.
+    """
+
+    _log = Logger()
+    factory: FilesrvFactory
+
+    def __init__(self, reactor: Any, options: Options) -> None:
+        self._reactor = reactor
+        self._options = options
+        self._endpoints = [(text, endpoint_of(reactor, text)) for text in options["ports"]]
+        self._small = small_services(reactor, options, endpoint_of)
+        self._loops: list[LoopingCall] = []
+        self._shelves: Shelves | None = None
+        self.listening: list[IListeningPort] = []
+        self.setName("filesrv")
+
+    def startService(self) -> None:
+        """
+        @raise CannotStart: the root cannot be used, or a port not be listened on.
+        """
+        super().startService()
+        shelves = self._shelves = self._open()
+        liveness = Liveness(
+            self._reactor, self._options["dead-after"], self._options["stall-timeout"]
+        )
+        self.factory = FilesrvFactory(self._reactor, shelves, liveness)
+        try:
+            for text, endpoint in self._endpoints:
+                self._listen(text, endpoint, self.factory)
+            for text, endpoint, answers in self._small:
+                self._listen(text, endpoint, answers)
+        except CannotStart:
+            for port in self.listening:
+                port.stopListening()
+            shelves.close()
+            raise
+        self._log.info("serving {root}", root=self._options["root"])
+        self._log.warn("anybody who reaches this server may read and write its files")
+        self._every(EXPIRE_EVERY, shelves.uploads.expire)
+        self._every(RECORD_EVERY, shelves.record)
+
+    async def _stop(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+        self._loops.clear()
+        for port in self.listening:
+            stopping = port.stopListening()
+            if stopping is not None:
+                await stopping
+        self.listening.clear()
+        if self._shelves is not None:
+            await self.factory.end_all(Ending.SERVER_STOPPED, STOP_WITHIN)
+            self._shelves.close()
+            self._shelves = None
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening, end every connection so that it can be gone on with."""
+        super().stopService()
+        return ensureDeferred(self._stop())
+
+    def _open(self) -> Shelves:
+        try:
+            return open_shelves(
+                self._options["root"],
+                self._reactor,
+                keep=self._options["keep-partials"] * DAY,
+                overwrite=not self._options["no-overwrite"],
+                durable=self._options["durability"] == "commit",
+            )
+        except CannotOpen as error:
+            raise CannotStart(str(error)) from error
+
+    def _listen(self, text: str, endpoint: Any, factory: Any) -> None:
+        """Every endpoint of Twisted listens, or fails, within this call."""
+        outcome: list[Any] = []
+        endpoint.listen(factory).addBoth(outcome.append)
+        found: Any = outcome[0] if outcome else None
+        error = getattr(found, "value", None)
+        if error is not None:
+            cause = error.socketError if isinstance(error, CannotListenError) else error
+            reason = getattr(cause, "strerror", None) or cause
+            raise CannotStart(f"cannot listen on {text}: {reason}") from error
+        for port in found if isinstance(found, list) else [found]:
+            self.listening.append(port)
+            over = " over UDP" if getattr(port.getHost(), "type", "") == "UDP" else ""
+            self._log.info("listening on {address}{over}", address=address_of(port), over=over)
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+        def once() -> None:
+            try:
+                work()
+            except Exception:  # A disk that is full now may have room next time.
+                self._log.failure("periodic work")
+
+        loop = LoopingCall(once)
+        loop.clock = self._reactor
+        loop.start(seconds)
+        self._loops.append(loop)
