@@ -1,0 +1,165 @@
+"""What has arrived of unfinished uploads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filesrv.store.partials import WRITE_BACK_EVERY, Partials
+from filesrv.store.root import Root
+from filesrv.wire.errors import Exists
+from tests.support.memory import open_descriptors
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "partial"
+
+
+@pytest.fixture
+def partials(place: Path) -> Iterator[Partials]:
+    made = Partials(str(place))
+    yield made
+    made.close()
+    assert open_descriptors(place) == {}, "a descriptor was left open"
+
+
+def test_the_directory_is_made_and_nobody_elses_business(partials: Partials, place: Path) -> None:
+    assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_is_written_is_as_long_as_it_is_on_disk(partials: Partials, place: Path) -> None:
+    partial = partials.open("id")
+    for data in (b"abc", b"", memoryview(b"defg")):
+        partial.write(data)
+        assert partial.size == partials.size("id") == (place / "id").stat().st_size
+    partial.close()
+    partial.close()
+
+    again = partials.open("id")
+    assert again.size == 7
+    again.write(b"h")
+    assert again.read(2, 99) == b"cdefgh"
+    again.close()
+
+
+def test_a_short_write_is_finished_and_a_failed_one_counts_what_went(
+    partials: Partials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+    room = 10
+
+    def pwrite(descriptor: int, data: Any, offset: int) -> int:
+        if offset >= room:
+            raise OSError(28, "full")
+        return real(descriptor, data[: min(3, room - offset)], offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    partial = partials.open("id")
+    partial.write(b"01234567")
+    assert partial.size == 8
+    with pytest.raises(OSError, match="full"):
+        partial.write(b"89abcd")
+
+    assert partial.size == 10
+    assert partial.read(0, 99) == b"0123456789"
+    partial.close()
+
+
+def test_it_can_be_cut_and_goes_on_from_there(partials: Partials) -> None:
+    partial = partials.open("id")
+    partial.write(b"abcdef")
+    partial.truncate(2)
+    partial.write(b"X")
+
+    assert partial.read(0, 99) == b"abX"
+    partial.close()
+
+
+def test_block_digests_are_kept_beside_it(partials: Partials) -> None:
+    partial = partials.open("id")
+    partial.save_blocks(0, b"a" * 64)
+    partial.save_blocks(32, b"b" * 32)
+    assert partial.load_blocks(999) == b"a" * 32 + b"b" * 32
+    partial.save_blocks(32, b"")
+    partial.close()
+
+    again = partials.open("id")
+    assert again.load_blocks(16) == b"a" * 16
+    assert again.load_blocks(999) == b"a" * 32
+    again.close()
+
+
+def test_large_ones_are_sent_to_disk_while_they_come(
+    partials: Partials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        os, "posix_fadvise", lambda fd, offset, length, advice: told.append((offset, length))
+    )
+    partial = partials.open("id")
+    for _ in range(17):
+        partial.write(bytes(1 << 20))
+    partial.close()
+
+    assert told == [(0, WRITE_BACK_EVERY), (WRITE_BACK_EVERY, WRITE_BACK_EVERY)]
+
+
+def test_what_is_not_there_has_no_size_and_can_be_removed(partials: Partials) -> None:
+    assert partials.size("none") == 0
+    assert partials.status("none") is None
+    partials.remove("none")
+
+
+def test_all_are_known_by_their_ids(partials: Partials) -> None:
+    ids = {partials.new_id() for _ in range(5)}
+    for id in ids:
+        partials.open(id).close()
+    assert set(partials.ids()) == ids
+    for id in ids:
+        partials.remove(id)
+    assert list(partials.ids()) == []
+
+
+def test_what_cannot_be_opened_leaves_nothing_open(partials: Partials, place: Path) -> None:
+    (place / "id").symlink_to("elsewhere")
+    with pytest.raises(OSError, match="symbolic"):
+        partials.open("id")
+    (place / "other.blocks").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        partials.open("other")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_published_one_is_gone_from_here_and_has_its_time(
+    partials: Partials, place: Path, tmp_path: Path, durable: bool
+) -> None:
+    root = Root(str(tmp_path), durable)
+    partial = partials.open("id")
+    partial.write(b"content")
+    partial.publish(root, "d/f", replace=False, modified=1_234_567_890)
+    partial.close()
+    root.close()
+
+    assert (tmp_path / "d" / "f").read_bytes() == b"content"
+    assert (tmp_path / "d" / "f").stat().st_mtime_ns == 1_234_567_890
+    assert list(place.iterdir()) == []
+
+
+def test_one_that_cannot_be_published_is_kept(partials: Partials, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"old")
+    root = Root(str(tmp_path), durable=False)
+    partial = partials.open("id")
+    partial.write(b"new")
+    partial.save_blocks(0, b"d" * 32)
+    with pytest.raises(Exists):
+        partial.publish(root, "f", replace=False, modified=None)
+    root.close()
+
+    assert partial.read(0, 9) == b"new"
+    assert partial.load_blocks(99) == b"d" * 32
+    partial.close()
