@@ -70,11 +70,13 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         twistd: Sequence[str] | None = None,
+        name_root: bool = True,
     ) -> None:
         """
         @param options: further ones, behind C{twistd filesrv}.
         @param env: variables beside those of this process.
         @param twistd: what starts it, in the place of C{twistd -n --pidfile=}.
+        @param name_root: whether it is told its root.
         """
         self.root = root
         self.options = options
@@ -82,6 +84,7 @@ class Daemon:
         self.addresses: list[str] = []
         self.log_lines: list[str] = []
         self._twistd = [program("twistd"), "-n", "--pidfile="] if twistd is None else list(twistd)
+        self._name_root = name_root
         self._env = environment(**(env or {}))
         self._cwd = root.parent if cwd is None else cwd
         self._process: subprocess.Popen[str] | None = None
@@ -135,7 +138,8 @@ class Daemon:
     def start(self) -> Daemon:
         """Start it and wait until it listens everywhere that it is to."""
         assert self._process is None, "it runs already"
-        command = [*self._twistd, "filesrv", "--root", str(self.root)]
+        command = [*self._twistd, "filesrv"]
+        command += [f"--root={self.root}"] if self._name_root else []
         command += [f"--port={port}" for port in self.ports]
         self._ended = False
         mark = self.mark()
