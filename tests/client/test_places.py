@@ -1,0 +1,74 @@
+"""From a server's name to a place here, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from filesrv.client.places import place_at, place_below
+from filesrv.wire.errors import BadName
+
+
+def write(directory: str, *parts: str) -> None:
+    place = place_below(directory, parts)
+    descriptor = os.open(place.leaf, os.O_WRONLY | os.O_CREAT, dir_fd=place.directory)
+    os.write(descriptor, b"x")
+    os.close(descriptor)
+    place.close()
+    place.close()
+
+
+def test_directories_are_made_as_the_name_has_them(tmp_path: Path) -> None:
+    write(str(tmp_path / "out"), "a", "b", "c")
+
+    assert (tmp_path / "out/a/b/c").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    "parts", [("..", "x"), ("a", "..", "x"), ("",), ("a", "", "b"), (".",), ("a/../../b",)]
+)
+def test_no_name_climbs_out(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    with pytest.raises(BadName):
+        place_below(str(tmp_path), parts)
+
+
+def test_no_link_leads_out(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out/link").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(OSError, match="Not a directory|symbolic"):
+        place_below(str(tmp_path / "out"), ("link", "x"))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_directory_that_the_user_named_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+
+    write(str(tmp_path / "link"), "a", "x")
+
+    assert (tmp_path / "real/a/x").exists()
+
+
+def test_the_current_directory_needs_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    write("", "x")
+
+    assert (tmp_path / "x").exists()
+    assert place_at("x").shown == "x"
+
+
+def test_a_place_that_cannot_be_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(OSError, match="directory"):
+        place_below(str(tmp_path), ("file", "x"))
+
+    assert len(os.listdir("/proc/self/fd")) == before
