@@ -5,6 +5,7 @@ who the client is.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet import error
@@ -128,4 +129,5 @@ def _words(problem: Exception) -> str:
     for kind, words in by_class:
         if isinstance(problem, kind):
             return words
-    return str(getattr(problem, "osError", None) or problem)
+    number = getattr(problem, "osError", None)
+    return os.strerror(number) if isinstance(number, int) else str(problem)

@@ -20,13 +20,13 @@ from filesrv.wire.endings import Ending
 from filesrv.wire.errors import BadArguments
 from filesrv.wire.replies import MalformedReply
 
-__all__ = ["Difference", "daytime", "difference", "fetch"]
+__all__ = ["DaytimeReader", "Difference", "daytime", "difference", "fetch"]
 
 #: Bytes that are read at most: RFC 867 has one line, some servers write two.
 _LONGEST = 1024
 
 
-class _Daytime(Protocol):
+class DaytimeReader(Protocol):
     """
     Reads until the server closes.
 
@@ -66,8 +66,8 @@ async def fetch(reactor: Any, server: ServerAddress, timeout: float = CONNECT_TI
     """
 
     async def ask() -> str:
-        protocol = await dial(reactor, server, Factory.forProtocol(_Daytime))
-        assert isinstance(protocol, _Daytime)
+        protocol = await dial(reactor, server, Factory.forProtocol(DaytimeReader))
+        assert isinstance(protocol, DaytimeReader)
         text = (await protocol.said).decode("utf-8", "backslashreplace").strip()
         if not text:
             raise ConnectionEnded(Ending.CLOSED, f"{server} closed without telling the time")

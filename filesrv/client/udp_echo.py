@@ -163,7 +163,7 @@ class EchoRun:
         if self._trips.any_answered:  # it was there, and may be again
             for trip in self._trips:
                 self._lose(trip, why)
-        else:
+        elif self._socket is not None:  # not on the way to another already
             self._close()
             self._reactor.callLater(0, self._next_address, why)
 
@@ -177,6 +177,7 @@ class EchoRun:
             return
         if self._socket is None:
             self._fail(CannotConnect(f"{self._server}: {why}"))
+            return
         for trip in self._trips:
             self._start(trip)
 

@@ -115,7 +115,7 @@ def test_sending_tells_what_became_of_the_datagram_before(
 def test_a_server_that_cannot_be_reached_is_an_error_and_leaves_nothing(
     reactor: HandReactor, ears: Ears
 ) -> None:
-    with pytest.raises(OSError, match="argument|unreachable"):
+    with pytest.raises(OSError, match=r"argument|unreachable"):
         # Without a scope, a link-local address says nothing.
         EchoSocket(reactor, IPv6Address("UDP", "fe80::1", 9), ears)
     reactor.turn()

@@ -93,9 +93,11 @@ class Scene:
         known: Any = addresses
         run = EchoRun(self.reactor, shown, SERVER, known, 2.0, self._connect)
         self.results: list[Any] = []
+        self.reactor.advance(1.0)  # What may be sent in a second has been saved up.
         lines_typed: Any = self.typed
         self.running = Deferred.fromCoroutine(run.send_lines(lines_typed))
         self.running.addBoth(self.results.append)
+        self.settle()
 
     def _connect(self, reactor: Any, address: str, run: Any) -> Paper:
         if address in self._unreachable:
@@ -107,11 +109,21 @@ class Scene:
     def socket(self) -> Paper:
         return self.sockets[-1]
 
+    def type(self, *lines: bytes | None) -> None:
+        """Have the person type, and what can happen at once happen."""
+        self.typed.type(*lines)
+        self.settle()
+
+    def settle(self) -> None:
+        """Several turns of the reactor, in no time."""
+        for _ in range(10):
+            self.reactor.advance(0)
+
     def answer(self, *answers: bytes, after: float = 0.0) -> None:
         self.reactor.advance(after)
         for data in answers:
             self.socket.run.answered(data)
-        self.reactor.advance(0)
+        self.settle()
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(int(seconds * 100)):
@@ -153,10 +165,10 @@ def test_each_line_is_a_datagram_and_comes_back_with_its_time(play: Play) -> Non
     assert scene.socket.sent == [b"hello"]
     scene.answer(b"hello", after=0.0125)
     assert scene.said == ["   12.500 ms  hello"]
-    scene.typed.type(b"")
+    scene.type(b"")
     assert scene.socket.sent == [b"hello", b""]
     scene.answer(b"", after=0.0005)
-    scene.typed.type(None)
+    scene.type(None)
     assert scene.said[1:] == [
         "    0.500 ms  ",
         "2 sent, 2 received, 0 lost; round trip min/median/max 0.500/6.500/12.500 ms",
@@ -168,7 +180,6 @@ def test_each_line_is_a_datagram_and_comes_back_with_its_time(play: Play) -> Non
 
 def test_a_pipe_is_not_held_up_by_a_lost_datagram(play: Play) -> None:
     scene = play(b"a", b"b", b"c", None)
-    scene.reactor.advance(0)
     assert scene.socket.sent == [b"a", b"b", b"c"]
     scene.answer(b"c", b"a", after=0.25)
     assert not scene.results
@@ -181,7 +192,7 @@ def test_a_pipe_is_not_held_up_by_a_lost_datagram(play: Play) -> None:
 def test_what_is_sent_keeps_to_what_servers_answer(play: Play) -> None:
     scene = play(*[b"%d" % number for number in range(1000)], None)
     scene.pass_time(1)
-    assert len(scene.socket.sent) <= RATE / 1024 * 1.3
+    assert len(scene.socket.sent) <= RATE / 1024 * 1.3  # with what was saved up
     seen = 0
     while not scene.results:
         scene.answer(*scene.socket.sent[seen:])
@@ -203,7 +214,7 @@ def test_what_comes_late_is_shown_as_late_and_not_lost(play: Play) -> None:
     scene = play(b"slow")
     scene.pass_time(2.5)
     scene.answer(b"slow")
-    scene.typed.type(None)
+    scene.type(None)
     assert scene.complained == ["filesrv: no answer in 2 s: slow"]
     assert re.fullmatch(r" 2[45]\d\d\.\d{3} ms  slow  \(late\)", scene.said[0])
     assert scene.said[1].startswith("1 sent, 1 received, 0 lost")
@@ -213,7 +224,7 @@ def test_what_comes_late_is_shown_as_late_and_not_lost(play: Play) -> None:
 def test_what_comes_twice_or_was_never_sent_does_not_count(play: Play) -> None:
     scene = play(b"a")
     scene.answer(b"a", b"a", b"b\x1b[2J")
-    scene.typed.type(None)
+    scene.type(None)
     assert scene.complained == ["filesrv: came twice: a", "filesrv: came unasked: b\\x1b[2J"]
     assert scene.said[-1].startswith("1 sent, 1 received, 0 lost")
 
@@ -239,7 +250,7 @@ def test_an_empty_datagram_has_a_name_in_a_message(play: Play) -> None:
 def test_a_line_that_is_too_long_is_said_and_not_sent(play: Play) -> None:
     scene = play(TooLong(), b"a")
     scene.answer(b"a")
-    scene.typed.type(None)
+    scene.type(None)
     assert scene.complained == ["filesrv: a datagram takes 65,507 bytes at most"]
     assert scene.socket.sent == [b"a"]
     assert isinstance(scene.error, ClientError)
@@ -248,15 +259,15 @@ def test_a_line_that_is_too_long_is_said_and_not_sent(play: Play) -> None:
 
 def test_the_next_address_is_tried_where_nobody_listens(play: Play) -> None:
     scene = play(b"a", b"b", addresses=("six", "four"))
-    scene.reactor.advance(0)
+    scene.settle()
     scene.socket.run.refused("Connection refused")
     scene.socket.run.refused("Connection refused")  # for the second one
-    scene.reactor.advance(0)
+    scene.settle()
     assert [paper.address for paper in scene.sockets] == ["six", "four"]
     assert scene.sockets[0].closed
     assert scene.socket.sent == [b"a", b"b"]
     scene.answer(b"a", b"b", after=0.5)
-    scene.typed.type(None)
+    scene.type(None)
     assert scene.said[0] == "  500.000 ms  a"
     assert scene.said[-1].startswith("2 sent, 2 received, 0 lost")
     assert scene.error is None
@@ -266,7 +277,7 @@ def test_an_address_without_a_way_to_it_is_passed_over(play: Play) -> None:
     scene = play(b"a", addresses=("six", "four"), unreachable=("six",))
     assert scene.socket.address == "four"
     assert scene.socket.sent == [b"a"]
-    scene.typed.type(None)
+    scene.type(None)
     scene.answer(b"a")
     assert scene.error is None
 
@@ -281,7 +292,7 @@ def test_no_way_to_any_address_is_status_75_at_once(play: Play) -> None:
 def test_nobody_listening_at_any_address_ends_it_while_the_person_still_types(play: Play) -> None:
     scene = play(b"a")
     scene.socket.run.refused("Connection refused")
-    scene.reactor.advance(0)
+    scene.settle()
     assert str(scene.error) == "echo.example:9007: Connection refused"
     assert scene.said == ["1 sent, 0 received, 1 lost"]
     assert not scene.reactor.getDelayedCalls()
@@ -291,13 +302,13 @@ def test_a_server_that_goes_and_comes_back_is_spoken_to_again(play: Play) -> Non
     scene = play(b"one")
     scene.answer(b"one")
     scene.socket.problem = ConnectionRefusedError(111, "Connection refused")
-    scene.typed.type(b"two")
+    scene.type(b"two")
     assert scene.complained == ["filesrv: Connection refused: two"]
     scene.socket.problem = None
     scene.pass_time(0.1)
-    scene.typed.type(b"three")
+    scene.type(b"three")
     scene.answer(b"three")
-    scene.typed.type(None)
+    scene.type(None)
     assert scene.said[-1].startswith("3 sent, 2 received, 1 lost")
     assert scene.error is None
 
@@ -305,7 +316,7 @@ def test_a_server_that_goes_and_comes_back_is_spoken_to_again(play: Play) -> Non
 def test_who_interrupts_it_still_gets_the_sum(play: Play) -> None:
     scene = play(b"a")
     scene.answer(b"a")
-    scene.typed.type(b"b")
+    scene.type(b"b")
     scene.running.cancel()
     assert isinstance(scene.error, CancelledError)
     assert scene.said[-1].startswith("2 sent, 1 received, 1 lost")
@@ -329,7 +340,7 @@ def test_for_programs_it_is_said_in_json(play: Play) -> None:
     scene = play(b"a", b"b", as_json=True)
     scene.answer(b"a", after=0.5)
     scene.pass_time(2)
-    scene.typed.type(None)
+    scene.type(None)
     assert [json.loads(line) for line in scene.said] == [
         {"answer": "a", "milliseconds": 500.0, "late": False},
         {
@@ -346,7 +357,7 @@ def test_who_wants_it_quiet_is_told_what_came_back_and_what_went_wrong(play: Pla
     scene = play(b"a", b"b", quiet=True)
     scene.answer(b"a", b"a")
     scene.pass_time(2.1)
-    scene.typed.type(None)
+    scene.type(None)
     assert scene.said == ["    0.000 ms  a"]
     assert scene.complained == ["filesrv: no answer in 2 s: b"]
 
@@ -355,11 +366,10 @@ def test_who_wants_it_quiet_is_told_what_came_back_and_what_went_wrong(play: Pla
 
 
 @pytest.fixture
-def port(tmp_path: Path, request: pytest.FixtureRequest) -> int:
+def port(tmp_path: Path) -> Iterator[int]:
     """Of a real daemon's echo."""
-    daemon = Daemon(tmp_path / "root", "--udp-echo", "0").start()
-    request.addfinalizer(daemon.stop)
-    return int(daemon.addresses[1].rpartition(":")[2])
+    with Daemon(tmp_path / "root", "--udp-echo", "0") as daemon:
+        yield int(daemon.addresses[1].rpartition(":")[2])
 
 
 def command(*words: str, stdin: bytes | Any, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -389,9 +399,7 @@ def test_the_command_reads_a_pipe(port: int, tmp_path: Path, host: str) -> None:
     )
 
 
-def test_the_command_reads_a_file_and_sends_the_largest_datagram(
-    port: int, tmp_path: Path
-) -> None:
+def test_the_command_reads_a_file_and_sends_the_largest_datagram(port: int, tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b"x" * 65507 + b"\n" + b"y" * 65508 + b"\nend")
     with open(tmp_path / "lines", "rb") as file:
         ended = command("localhost", str(port), stdin=file, cwd=tmp_path)
