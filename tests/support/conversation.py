@@ -19,8 +19,18 @@ class Conversation:
     @ivar socket: to be abused as a test likes.
     """
 
-    def __init__(self, port: int, host: str = "127.0.0.1", greeted: bool = True) -> None:
-        self.socket = socket.create_connection((host, port), PATIENCE)
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", greeted: bool = True, buffer: int = 0
+    ) -> None:
+        """
+        @param greeted: whether to wait for the greeting.
+        @param buffer: bytes that the kernel may keep for us, at most; 0 for its default.
+        """
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.socket.settimeout(PATIENCE)
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.connect((host, port))
         self._stream = self.socket.makefile("rb")
         if greeted:
             assert self.line().startswith("OK filesrv ")
