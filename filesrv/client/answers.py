@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from filesrv.transfer.digest import ALGORITHM, DIGEST_SIZE
 from filesrv.wire.errors import BadArguments, BadName
 from filesrv.wire.grammar import Word, number, words
 from filesrv.wire.names import check_name
@@ -29,6 +30,7 @@ __all__ = [
     "read_hashed",
     "read_pending",
     "read_status",
+    "read_sums",
     "read_upload_head",
 ]
 
@@ -118,6 +120,7 @@ class FetchHead:
 
     @ivar length: bytes that follow, from C{offset} on.
     @ivar modified: nanoseconds since the epoch, if the server says so.
+    @ivar digest: the C{blake3-4m} of the whole file, if the server has it at hand.
     """
 
     offset: int
@@ -125,6 +128,7 @@ class FetchHead:
     size: int
     version: str
     modified: int | None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -222,15 +226,35 @@ def read_upload_head(reply: Reply, size: int) -> tuple[int, int]:
     return offset, length
 
 
-def read_fetch_head(reply: Reply, offset: int) -> FetchHead:
+def read_fetch_head(reply: Reply, offset: int, most: int | None = None) -> FetchHead:
     """
     @param offset: what was asked for.
+    @param most: how many bytes were asked for, L{None} for all of them.
     @raise MalformedReply: what is announced is not the rest of the file from there.
     """
     length, size = reply.count("length"), reply.count("size")
-    if reply.count("offset") != offset or offset + length != size:
+    wanted = size - offset if most is None else min(most, size - offset)
+    if reply.count("offset") != offset or length != wanted:
         raise MalformedReply("the server announces other bytes than were asked for")
-    return FetchHead(offset, length, size, reply.fields.get("version", ""), _modified(reply))
+    fields = reply.fields
+    return FetchHead(
+        offset, length, size, fields.get("version", ""), _modified(reply), fields.get(ALGORITHM)
+    )
+
+
+def read_sums(lines: Iterable[bytes]) -> bytes:
+    """
+    The lines of SUMS, as one concatenation of digests.
+
+    @raise MalformedReply: one of them is no digest.
+    """
+    try:
+        digests = [bytes.fromhex(line.decode("ascii")) for line in lines]
+    except ValueError:
+        raise MalformedReply("the server's digests cannot be read") from None
+    if any(len(digest) != DIGEST_SIZE for digest in digests):
+        raise MalformedReply("the server's digests cannot be read")
+    return b"".join(digests)
 
 
 def _modified(reply: Reply) -> int | None:

@@ -104,6 +104,11 @@ def _shared_options(hidden: bool) -> list[click.Parameter]:
             is_flag=True,
             help="Be known to the server by the address alone.",
         ),
+        option(
+            "--no-verify",
+            is_flag=True,
+            help="Take what arrives for what was sent, without comparing digests.",
+        ),
         option("--quiet", "-q", is_flag=True, help="Say only what went wrong."),
         option("--json", "as_json", is_flag=True, help="Say it for programs."),
         option("--debug", is_flag=True, hidden=True),
@@ -153,6 +158,8 @@ def _settings(given: Mapping[str, Any]) -> Settings:
     fields = dict(given)
     if fields.pop("no_token", False):
         fields["use_token"] = False
+    if fields.pop("no_verify", False):
+        fields["verify"] = False
     return replace(Settings(), **fields)
 
 

@@ -10,9 +10,10 @@ Going on after a break is L{filesrv.client.recovery}'s.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.error import ConnectionLost
 
 from filesrv.client import answers
@@ -26,6 +27,7 @@ from filesrv.client.answers import (
     Stored,
 )
 from filesrv.client.protocol import ClientProtocol, Turn
+from filesrv.transfer.digest import ALGORITHM
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.receive import Sink
 from filesrv.transfer.send import Run
@@ -33,10 +35,13 @@ from filesrv.wire.grammar import format_command
 from filesrv.wire.replies import MalformedReply, Reply
 from filesrv.wire.times import utc_time
 
-__all__ = ["Connection", "Moved"]
+__all__ = ["Connection", "Moved", "Ready"]
 
 #: Told of a transfer's position in the file, in bytes, whenever it advances.
 Moved = Callable[[int], None]
+
+#: Told where a transfer goes on, before its first byte.
+Ready = Callable[[int], Awaitable[None]]
 
 #: What sending fails with when the connection is gone; what it is then, the reading
 #: side says: it may still hold the server's last words.
@@ -116,6 +121,28 @@ class Connection:
             turn.may_take_long = True
             return answers.read_hashed(await turn.reply(), algorithm)
 
+    async def sums(self, name: str) -> bytes:
+        """
+        The digests of the blocks of this client's unfinished upload of C{name}, or if
+        there is none of the file, one after the other.
+        """
+        async with self._protocol.turn(format_command("SUMS", name)) as turn:
+            turn.may_take_long = True
+            return answers.read_sums(await turn.counted())
+
+    async def commit(self, name: str, digest: str) -> Stored:
+        """
+        Publish an upload that was begun with C{ask}.
+
+        @param digest: the C{blake3-4m} of the whole file.
+        @raise filesrv.wire.errors.BadChecksum: that of what arrived is another.
+        """
+        line = format_command("COMMIT", name, **{ALGORITHM: digest})
+        async with self._protocol.turn(line) as turn:
+            turn.may_take_long = True
+            reply = await turn.reply()
+            return Stored(reply.fields.get("stored", name), reply.count("size"), 0)
+
     async def delete(self, name: str) -> None:
         """Remove a file or an empty directory."""
         await self._ask("DELETE", name)
@@ -134,31 +161,36 @@ class Connection:
         descriptor: int,
         size: int,
         *,
-        anew: bool = False,
+        offset: int | None = None,
+        ask: bool = False,
         modified: int | None = None,
         if_absent: bool = False,
         pace: Pace | None = None,
+        ready: Ready | None = None,
         moved: Moved | None = None,
     ) -> Stored:
         """
-        Upload the first C{size} bytes of an open file, from where the server says.
+        Upload the first C{size} bytes of an open file.
 
         @param descriptor: of the file; it stays the caller's.
-        @param anew: from the first byte, whatever the server holds.
+        @param offset: exactly from there; L{None} for where the server says.
+        @param ask: publish it only when L{commit} is called.
         @param modified: the time to keep, in nanoseconds since the epoch.
+        @param ready: awaited with the offset, before the first byte is sent.
         @param moved: told first of the offset, then of each advance.
         @raise filesrv.transfer.send.FileShrank: the file ended early.
         @raise OSError: it could not be read.
         """
-        line = _upload_command(name, size, anew, modified, if_absent)
+        line = _upload_command(name, size, offset, ask, modified, if_absent)
         async with self._protocol.exclusive_turn(line) as turn:
-            offset, length = answers.read_upload_head(await turn.reply(), size)
-            progress = _Progress(offset, moved)
-            if length:
-                turn.midway = True
+            start, length = answers.read_upload_head(await turn.reply(), size)
+            turn.midway = length > 0
+            if ready is not None:
+                await ready(start)
+            progress = _Progress(start, moved)
             stored: Deferred[Reply] = Deferred()
             told = Deferred.fromCoroutine(turn.reply()).addBoth(stored.callback)
-            await self._send(Run(descriptor, offset, length), told, pace, progress)
+            await self._send(Run(descriptor, start, length), told, pace, progress)
             turn.let_others_write()
             reply = await stored
             if progress.position != size:
@@ -190,6 +222,7 @@ class Connection:
         name: str,
         data: bytes,
         *,
+        digest: str | None = None,
         modified: int | None = None,
         if_absent: bool = False,
     ) -> Stored:
@@ -198,8 +231,21 @@ class Connection:
         that many of them are on their way at once.
 
         @param data: at most as much as a server skips of a refused upload: 1 MiB.
+        @param digest: its C{blake3-4m}, to be published only if it arrives as that.
         """
-        line = _upload_command(name, len(data), True, modified, if_absent)
+        ask = digest is not None
+        line = _upload_command(name, len(data), 0, ask, modified, if_absent)
+        sent = [Deferred.fromCoroutine(self._upload_at_once(name, line, data))]
+        if digest is not None:
+            # Sent ahead: refused, too, if the upload is.
+            sent.append(Deferred.fromCoroutine(self.commit(name, digest)))
+        for succeeded, outcome in await DeferredList(sent, consumeErrors=True):
+            if not succeeded:
+                failure: Any = outcome
+                raise failure.value
+        return Stored(name, len(data), len(data))
+
+    async def _upload_at_once(self, name: str, line: bytes, data: bytes) -> Stored:
         async with self._protocol.turn(line, data) as turn:
             answers.read_upload_head(await turn.reply(), len(data))
             reply = await turn.reply()
@@ -211,6 +257,7 @@ class Connection:
         begin: Callable[[FetchHead], Sink],
         *,
         offset: int = 0,
+        length: int | None = None,
         version: str | None = None,
         pace: Pace | None = None,
         moved: Moved | None = None,
@@ -218,16 +265,19 @@ class Connection:
         """
         Download a file from C{offset} on.
 
+        @param length: so many bytes at most; L{None} for all.
+
         @param begin: told what comes, before the first byte; what it returns takes the
             bytes.  Its errors, and those of the sink, end the connection.
         @param version: of which C{offset} bytes are here already.
         @param moved: told first of the offset, then of each advance.
         @raise filesrv.wire.errors.Changed: the file is no longer that version.
         """
-        where = (offset,) if offset or version else ()
+        where = [offset] if offset or version or length is not None else []
+        where += [] if length is None else [length]
         line = format_command("DOWNLOAD", name, *where, if_=version)
         async with self._protocol.turn(line) as turn:
-            head = answers.read_fetch_head(await turn.reply(), offset)
+            head = answers.read_fetch_head(await turn.reply(), offset, length)
             await self._receive(turn, begin, head, pace, moved)
             reply = await turn.reply()
             if reply.fields.get("sent", str(head.length)) != str(head.length):
@@ -261,14 +311,14 @@ class Connection:
 
 
 def _upload_command(
-    name: str, size: int, anew: bool, modified: int | None, if_absent: bool
+    name: str, size: int, offset: int | None, ask: bool, modified: int | None, if_absent: bool
 ) -> bytes:
-    where = (0,) if anew else ()
     return format_command(
         "UPLOAD",
         name,
         size,
-        *where,
+        *() if offset is None else (offset,),
+        commit="ask" if ask else None,
         modified=None if modified is None else utc_time(modified),
         if_absent="yes" if if_absent else None,
     )

@@ -8,13 +8,14 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from filesrv.client.answers import FetchHead
 from filesrv.client.connection import Connection
 from filesrv.client.downloads import Download, Downloads
-from filesrv.client.errors import ClientError, GaveUp
+from filesrv.client.errors import ClientError, GaveUp, block_words
 from filesrv.client.patterns import Wanted, has_wildcard, wanted
 from filesrv.client.pipes import Stream, spool
 from filesrv.client.places import place_at, place_below
@@ -23,6 +24,8 @@ from filesrv.client.report import Journey
 from filesrv.client.session import Session
 from filesrv.client.sources import find, upload_name
 from filesrv.client.uploads import Upload, Uploads
+from filesrv.transfer.digest import ALGORITHM, BlockDigests, differing_blocks
+from filesrv.transfer.receive import Sink
 from filesrv.wire.errors import Changed
 from filesrv.wire.grammar import format_word
 
@@ -68,6 +71,7 @@ async def upload(
             session.journal(),
             pace=session.pace(),
             if_absent=if_absent,
+            verify=session.settings.verify,
         )
         await runs.run(uploads)
         _forget_spooled(session, uploads)
@@ -142,7 +146,8 @@ async def download(
         elif output is not None and _is_device(output):
             await _stream_into(session, report, found, output)
         else:
-            many = recursive or len(names) > 1 or any(map(has_wildcard, names))
+            # A name that looks like a pattern may be just that name.
+            many = recursive or [each.name for each in found] != list(names) or len(names) > 1
             await _fetch(session, report, _placed(found, output, many))
     except GaveUp as error:
         raise _given_up(error) from error
@@ -192,7 +197,12 @@ def _placed(found: Sequence[Wanted], output: str | None, many: bool) -> list[Dow
 async def _fetch(session: Session, report: Lines, downloads: Sequence[Download]) -> None:
     report.expect(len(downloads), None)
     runs = Downloads(
-        session.reactor, session.recovery, report, str(session.server), pace=session.pace()
+        session.reactor,
+        session.recovery,
+        report,
+        str(session.server),
+        pace=session.pace(),
+        verify=session.settings.verify,
     )
     await runs.run(downloads)
 
@@ -237,17 +247,19 @@ async def _stream_one(session: Session, report: Lines, each: Wanted, descriptor:
     stream = Stream(session.reactor, descriptor, hold)
     journey = Journey(session.reactor, each.name, each.size or 0, report, recovery.moved)
 
-    def begin(head: FetchHead) -> Stream:
+    digests = BlockDigests()
+
+    def begin(head: FetchHead) -> Sink:
         nonlocal version
         version, journey.size = head.version, head.size
-        return stream
+        return _Hashed(stream, digests)
 
     async def fetch(connection: Connection) -> None:
         nonlocal current
         current = connection
         journey.next_try()
         try:
-            await connection.download(
+            fetched = await connection.download(
                 each.name,
                 begin,
                 offset=stream.size,
@@ -255,6 +267,8 @@ async def _stream_one(session: Session, report: Lines, each: Wanted, descriptor:
                 pace=session.pace(),
                 moved=journey.at,
             )
+            if session.settings.verify:
+                await _verify_stream(connection, each.name, fetched.head, digests)
         except Changed:
             raise ClientError(
                 f"{format_word(each.name)} has changed on the server; what was written is "
@@ -269,3 +283,33 @@ async def _stream_one(session: Session, report: Lines, each: Wanted, descriptor:
     finally:
         stream.close()
     report.done(journey.summary())
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    """A sink that takes the digest of what goes in."""
+
+    stream: Stream
+    digests: BlockDigests
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.stream.write(data)
+        self.digests.update(data)
+
+
+async def _verify_stream(
+    connection: Connection, name: str, head: FetchHead, digests: BlockDigests
+) -> None:
+    """
+    @raise ClientError: what was written is not what the server has, and nothing can be
+        done about that any more.
+    """
+    digest = head.digest or (await connection.hash(name, ALGORITHM)).digest
+    if digest == digests.hexdigest():
+        return
+    if (await connection.stat(name)).version != head.version:
+        raise Changed
+    differing = differing_blocks(digests.blocks(), await connection.sums(name))
+    raise ClientError(
+        f"{format_word(name)} was not written as it is: {block_words(differing)} changed on the way"
+    )

@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from twisted.internet.task import deferLater
+
 from filesrv.client.answers import FetchHead
 from filesrv.client.batch import Batch
 from filesrv.client.connection import Connection
-from filesrv.client.errors import FetchIncomplete
+from filesrv.client.errors import FetchIncomplete, NotVerified, block_words
 from filesrv.client.partial import PartialDownload
 from filesrv.client.places import Place
 from filesrv.client.recovery import Recovery
 from filesrv.client.report import Journey, Report
+from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, differing_blocks
 from filesrv.transfer.pace import Pace
 from filesrv.wire.errors import BadOffset, Changed, NotFound
 from filesrv.wire.grammar import format_word
@@ -69,10 +72,13 @@ class Downloads:
         server: str,
         *,
         pace: Pace | None = None,
+        verify: bool = True,
     ) -> None:
         """
         @param server: whose files these are, for the notes beside partial files.
+        @param verify: whether a file gets its name only when its digest agrees.
         """
+        self._verify = verify
         self._reactor = reactor
         self._recovery = recovery
         self._report = report
@@ -94,13 +100,13 @@ class Downloads:
     async def _one(self, connection: Connection, download: Download) -> None:
         partial, journey = self._ready(download)
         try:
-            await self._fetch(connection, download, partial, journey)
+            await self._fetch_verified(connection, download, partial, journey)
         except (Changed, BadOffset):
             self._report.note(f"{_quoted(download)} has changed there; it is fetched anew")
             partial.start_over()
             journey.restart(0)
-            await self._fetch(connection, download, partial, journey)
-        except NotFound:
+            await self._fetch_verified(connection, download, partial, journey)
+        except (NotFound, NotVerified):
             # Nothing can be gone on with; a part of what is no more is in nobody's way.
             partial.discard()
             raise
@@ -116,7 +122,9 @@ class Downloads:
         if download.partial is None:
             place = download.open_place()
             try:
-                download.partial = PartialDownload(place, download.name, self._server, self._boot)
+                download.partial = PartialDownload(
+                    place, download.name, self._server, self._boot, self._verify
+                )
             except BaseException:
                 place.close()
                 raise
@@ -127,18 +135,81 @@ class Downloads:
         download.journey.next_try()
         return download.partial, download.journey
 
-    async def _fetch(
+    async def _fetch_verified(
         self,
         connection: Connection,
         download: Download,
         partial: PartialDownload,
         journey: Journey,
     ) -> None:
+        if self._verify:
+            await partial.digests.cover(partial.size, self._breathe)
+        head = await self._fetch(connection, download, partial, journey)
+        if not self._verify or await self._agrees(connection, download, partial, head):
+            return
+        differing = differing_blocks(partial.digests.blocks, await connection.sums(download.name))
+        self._report.note(
+            f"{download.shown}: {block_words(differing)} did not arrive as sent; fetching again"
+        )
+        for block in differing:
+            await self._fetch_block(connection, download, partial, head, block)
+        await partial.digests.cover(0, self._breathe)
+        await partial.digests.cover(partial.size, self._breathe)
+        if not await self._agrees(connection, download, partial, head):
+            theirs = await connection.sums(download.name)
+            raise NotVerified(download.shown, differing_blocks(partial.digests.blocks, theirs))
+
+    async def _agrees(
+        self,
+        connection: Connection,
+        download: Download,
+        partial: PartialDownload,
+        head: FetchHead,
+    ) -> bool:
+        """
+        Whether what is here is what is there.
+
+        @raise Changed: it cannot be told any more, because something else is there.
+        """
+        digest = head.digest
+        if digest is None:
+            digest = (await connection.hash(download.name, ALGORITHM)).digest
+        if digest == partial.digests.hexdigest():
+            return True
+        if (await connection.stat(download.name)).version != head.version:
+            raise Changed
+        return False
+
+    async def _fetch_block(
+        self,
+        connection: Connection,
+        download: Download,
+        partial: PartialDownload,
+        head: FetchHead,
+        block: int,
+    ) -> None:
+        offset = block * BLOCK_SIZE
+        await connection.download(
+            download.name,
+            lambda _: partial.replace(offset),
+            offset=offset,
+            length=BLOCK_SIZE,
+            version=head.version,
+            pace=self._pace,
+        )
+
+    async def _fetch(
+        self,
+        connection: Connection,
+        download: Download,
+        partial: PartialDownload,
+        journey: Journey,
+    ) -> FetchHead:
         def begin(head: FetchHead) -> PartialDownload:
             journey.size = head.size
             return partial.begin(head)
 
-        await connection.download(
+        fetched = await connection.download(
             download.name,
             begin,
             offset=partial.size,
@@ -146,6 +217,10 @@ class Downloads:
             pace=self._pace,
             moved=journey.at,
         )
+        return fetched.head
+
+    async def _breathe(self) -> None:
+        await deferLater(self._reactor, 0, lambda: None)
 
 
 def _quoted(download: Download) -> str:

@@ -7,6 +7,8 @@ another protocol is a L{filesrv.wire.replies.MalformedReply}.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from filesrv.wire.endings import Ending
 
 __all__ = [
@@ -16,9 +18,14 @@ __all__ = [
     "ConnectionEnded",
     "FetchIncomplete",
     "GaveUp",
+    "NotVerified",
     "SomeFailed",
     "SourceChanged",
+    "block_words",
 ]
+
+#: How many blocks a message names.
+_LISTED = 8
 
 _WORDS = {
     Ending.CLOSED: "the server closed the connection",
@@ -66,6 +73,28 @@ class SourceChanged(ClientError):
 
 class FetchIncomplete(ClientError):
     """What arrived is not what the server announced."""
+
+
+class NotVerified(ClientError):
+    """
+    What is there is not what is here, also after sending the difference again.
+
+    @ivar blocks: the numbers, from 0, of the blocks of 4 MiB that differ.
+    """
+
+    def __init__(self, shown: str, blocks: Sequence[int]) -> None:
+        self.blocks = tuple(blocks)
+        super().__init__(
+            f"{shown} does not arrive as it is: {block_words(blocks)} changed on the way; "
+            "nothing was published"
+        )
+
+
+def block_words(blocks: Sequence[int]) -> str:
+    """The numbers of blocks for people."""
+    listed = ", ".join(map(str, blocks[:_LISTED]))
+    more = f" and {len(blocks) - _LISTED} more" if len(blocks) > _LISTED else ""
+    return f"block{'s' * (len(blocks) > 1)} {listed}{more} of 4 MiB"
 
 
 class SomeFailed(ClientError):

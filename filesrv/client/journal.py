@@ -12,12 +12,15 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from filesrv.client.state import write_whole
 
 __all__ = ["Fingerprint", "Journal"]
+
+_ENTRY = ".json"
+_DIGESTS = ".blocks"
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,20 @@ class Fingerprint:
 
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
 
     @classmethod
     def of(cls, found: os.stat_result) -> Fingerprint:
         """That of a file."""
-        return cls(found.st_size, found.st_mtime_ns, found.st_ino)
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
 class Journal:
-    """One small file for each unfinished upload, named by server and name."""
+    """
+    A small file for each unfinished upload, named by server and name, and beside it the
+    digests of the blocks that were sent.
+    """
 
     def __init__(self, directory: Path, server: str) -> None:
         """
@@ -50,22 +57,35 @@ class Journal:
         path = str(self._path(name))
         write_whole(path, json.dumps(entry).encode(), fresh=f"{path}.{os.getpid()}~")
 
-    def changed(self, name: str, source: Fingerprint) -> bool:
-        """
-        Whether C{name} was begun from something else.  Of an upload that this machine
-        knows nothing of, nothing is claimed.
-        """
+    def known(self, name: str) -> Fingerprint | None:
+        """What C{name} was begun from; L{None} if this machine knows nothing of it."""
         try:
             entry = json.loads(self._path(name).read_bytes())
-            return Fingerprint(**{key: entry[key] for key in asdict(source)}) != source
+            return Fingerprint(**{field.name: entry[field.name] for field in fields(Fingerprint)})
         except (OSError, ValueError, KeyError, TypeError):
-            return False
+            return None
+
+    def digests(self, name: str) -> bytes:
+        """The digests of the blocks that were sent, as far as they were kept."""
+        try:
+            return self._path(name, _DIGESTS).read_bytes()
+        except OSError:
+            return b""
+
+    def keep_digests(self, name: str, offset: int, digests: bytes) -> None:
+        """Keep further digests from C{offset} on, and nothing behind them."""
+        with suppress(OSError):  # They spare reading; nothing depends on them.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(self._path(name, _DIGESTS), flags, 0o600), "wb") as file:
+                os.pwrite(file.fileno(), digests, offset)
+                os.ftruncate(file.fileno(), offset + len(digests))
 
     def finished(self, name: str) -> None:
         """Nothing is left to go on with."""
-        with suppress(OSError):
-            self._path(name).unlink()
+        for suffix in (_ENTRY, _DIGESTS):
+            with suppress(OSError):
+                self._path(name, suffix).unlink()
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str, suffix: str = _ENTRY) -> Path:
         key = hashlib.sha256(f"{self._server}\n{name}".encode("utf-8", "surrogatepass"))
-        return self._directory / f"{key.hexdigest()}.json"
+        return self._directory / f"{key.hexdigest()}{suffix}"

@@ -17,16 +17,21 @@ from contextlib import suppress
 from typing import Any
 
 from filesrv.client.answers import FetchHead
+from filesrv.client.digests import FileDigests
 from filesrv.client.errors import Busy, FetchIncomplete
 from filesrv.client.places import Place
 from filesrv.client.state import write_whole
 from filesrv.wire.names import MAX_PART
 from filesrv.wire.replies import MalformedReply
+from filesrv.wire.times import NANOSECONDS
 
-__all__ = ["WITHOUT_NOTE", "PartialDownload"]
+__all__ = ["WITHOUT_NOTE", "PartialDownload", "Replacement"]
 
 _SUFFIX = ".filesrv-part"
 _NOTE_SUFFIX = ".json"
+
+#: Behind the name of the partial file: the digests of its blocks.
+_DIGESTS_SUFFIX = ".blocks"
 
 #: Bytes of a file up to which no note is kept: it is fetched again as fast as its note
 #: is written and removed.
@@ -39,20 +44,27 @@ class PartialDownload:
 
     @ivar size: bytes that are here.
     @ivar version: of what these bytes are; L{None} if there are none to go on with.
+    @ivar digests: of its blocks, as far as they have been computed.
     """
 
-    def __init__(self, place: Place, name: str, server: str, boot: str) -> None:
+    def __init__(
+        self, place: Place, name: str, server: str, boot: str, verify: bool = True
+    ) -> None:
         """
         @param name: what the server calls the file.
         @param boot: which boot of the machine this is; what was written in another one
             counts only as far as it was flushed.
+        @param verify: whether digests are to be taken of what comes in.
         @raise Busy: another process is at it.
         @raise OSError: it cannot be opened.
         """
         self._place = place
+        self._verify = verify
         self._name, self._server, self._boot = name, server, boot
         self._path = _part_name(place.leaf)
         self._note = self._path + _NOTE_SUFFIX
+        self._digests = self._path + _DIGESTS_SUFFIX
+        self.digests = FileDigests(lambda: -1)
         self._descriptor = self._open_locked()
         self._head: FetchHead | None = None
         self.size = 0
@@ -96,7 +108,40 @@ class PartialDownload:
             self.version = version
         else:
             size = 0
+        kept = self._read_digests() if size and self._is_as_left() else b""
+        self.digests = FileDigests(lambda: self._descriptor, kept, self._keep_digests)
         self._truncate(size)
+
+    def _is_as_left(self) -> bool:
+        """
+        Whether only this program has written into the file.  It leaves a mark in the time
+        of the file with every write, which a write by anybody else destroys.
+        """
+        found = os.fstat(self._descriptor)
+        return found.st_mtime_ns % NANOSECONDS == _mark(found.st_size)
+
+    def _leave_mark(self) -> None:
+        now = os.fstat(self._descriptor).st_mtime_ns
+        marked = now - now % NANOSECONDS + _mark(self.size)
+        os.utime(self._descriptor, ns=(marked, marked))
+
+    def _read_digests(self) -> bytes:
+        with suppress(OSError):
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self._digests, flags, dir_fd=self._place.directory)
+            with os.fdopen(descriptor, "rb") as file:
+                return file.read()
+        return b""
+
+    def _keep_digests(self, offset: int, digests: bytes) -> None:
+        if self._head is None or self._head.size <= WITHOUT_NOTE:
+            return
+        with suppress(OSError):  # They spare reading; nothing depends on them.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self._digests, flags, 0o600, dir_fd=self._place.directory)
+            with os.fdopen(descriptor, "wb") as file:
+                os.pwrite(file.fileno(), digests, offset)
+                os.ftruncate(file.fileno(), offset + len(digests))
 
     def _read_note(self) -> dict[str, Any]:
         with suppress(OSError, ValueError):
@@ -127,7 +172,9 @@ class PartialDownload:
     def start_over(self) -> None:
         """Forget what is here: it belongs to another version."""
         self._truncate(0)
+        self._remove_digests()
         self.version = None
+        self.digests = FileDigests(lambda: self._descriptor, b"", self._keep_digests)
 
     def begin(self, head: FetchHead) -> PartialDownload:
         """
@@ -140,6 +187,7 @@ class PartialDownload:
             raise MalformedReply("the server goes on with other bytes than were asked for")
         self._head = head
         if head.offset == 0:
+            self._remove_digests()
             # Nothing is here now: what would follow an old note is of no version.
             if head.size > WITHOUT_NOTE:
                 self._write_note(head, 0)
@@ -154,11 +202,19 @@ class PartialDownload:
 
         @raise OSError: the disk did not take all of it; L{size} says how much it took.
         """
+        before = self.size
         view = memoryview(data)
         while view:
             written = os.pwrite(self._descriptor, view, self.size)
             self.size += written
             view = view[written:]
+        if self._verify and self.digests.position == before:
+            self.digests.take(data)
+        self._leave_mark()
+
+    def replace(self, offset: int) -> Replacement:
+        """A sink for bytes from C{offset} on that are to stand there instead."""
+        return Replacement(self._descriptor, offset)
 
     def publish(self) -> None:
         """
@@ -178,6 +234,7 @@ class PartialDownload:
         os.fsync(directory)
         if head.size > WITHOUT_NOTE:
             self._remove_note()
+            self._remove_digests()
         self._head = None
         self.close()
 
@@ -186,6 +243,7 @@ class PartialDownload:
         with suppress(OSError):
             os.unlink(self._path, dir_fd=self._place.directory)
         self._remove_note()
+        self._remove_digests()
         self._head = None
         self.close()
 
@@ -224,15 +282,45 @@ class PartialDownload:
         with suppress(FileNotFoundError):
             os.unlink(self._note, dir_fd=self._place.directory)
 
+    def _remove_digests(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._digests, dir_fd=self._place.directory)
+
     def _truncate(self, size: int) -> None:
-        os.ftruncate(self._descriptor, size)
         self.size = size
+        if os.fstat(self._descriptor).st_size != size:
+            os.ftruncate(self._descriptor, size)
+            self._leave_mark()
+
+
+class Replacement:
+    """Writes over what is there."""
+
+    def __init__(self, descriptor: int, offset: int) -> None:
+        self._descriptor = descriptor
+        self._offset = offset
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take all of C{data}."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, self._offset)
+            self._offset += written
+            view = view[written:]
+
+
+def _mark(size: int) -> int:
+    """
+    The nanoseconds in the time of a partial file of C{size} bytes.  The factor is a prime,
+    so that neighbouring sizes get marks far from each other.
+    """
+    return (size * 982_451_653 + 1) % NANOSECONDS
 
 
 def _part_name(leaf: str) -> str:
     """The name of the partial file; where that is too long for one, a digest stands in."""
     name = f".{leaf}{_SUFFIX}"
-    room = MAX_PART - len((_NOTE_SUFFIX + "~").encode())
+    room = MAX_PART - len(max(_NOTE_SUFFIX + "~", _DIGESTS_SUFFIX, key=len))
     if len(os.fsencode(name)) <= room:
         return name
     digest = hashlib.sha256(os.fsencode(leaf)).hexdigest()[:16]

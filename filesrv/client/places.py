@@ -7,7 +7,9 @@ that neither a name, nor a link that lies about, leads out of it (openat(2), O_N
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,10 +66,19 @@ def place_below(directory: str, parts: Sequence[str]) -> Place:
         for part in parts[:-1]:
             with suppress(FileExistsError):
                 os.mkdir(part, dir_fd=descriptor)
-            below = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            below = _step(descriptor, part)
             os.close(descriptor)
             descriptor = below
     except BaseException:
         os.close(descriptor)
         raise
     return Place(descriptor, parts[-1], os.path.join(directory, *parts))
+
+
+def _step(directory: int, part: str) -> int:
+    try:
+        return os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    except NotADirectoryError:
+        if stat.S_ISLNK(os.stat(part, dir_fd=directory, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, "a symbolic link, which is not followed", part) from None
+        raise

@@ -25,6 +25,7 @@ class Settings:
     @ivar dead_after: seconds after which a server that does not answer is gone.
     @ivar stall_timeout: seconds after which one that answers but moves nothing is.
     @ivar limit_rate: bytes a second, or L{None}.
+    @ivar verify: whether digests have to agree before a file gets its name.
     """
 
     server: ServerAddress | None = None
@@ -34,6 +35,7 @@ class Settings:
     dead_after: float = 30.0
     stall_timeout: float = 300.0
     limit_rate: float | None = None
+    verify: bool = True
     quiet: bool = False
     as_json: bool = False
     debug: bool = False

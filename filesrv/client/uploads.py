@@ -4,24 +4,26 @@ Uploading files so that each arrives once and whole, over however many connectio
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from twisted.internet.task import deferLater
 
 from filesrv.client.batch import Batch
 from filesrv.client.connection import Connection
-from filesrv.client.errors import SourceChanged
+from filesrv.client.digests import FileDigests
+from filesrv.client.errors import NotVerified, SourceChanged, block_words
 from filesrv.client.journal import Journal
 from filesrv.client.recovery import Recovery
 from filesrv.client.report import Journey, Report
 from filesrv.client.sources import Source
+from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, differing_blocks
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.send import FileShrank
-from filesrv.wire.errors import Exists, NotFound
+from filesrv.wire.errors import BadChecksum, BadOffset, Exists, FilesrvError, NotFound
 from filesrv.wire.names import check_name
 
 __all__ = ["Upload", "Uploads"]
@@ -33,9 +35,6 @@ SMALL = 128 * 1024
 #: How many files are on their way at once: enough small ones to fill a long way while
 #: the server puts the first to disk, at most 4 MiB of them in memory.
 WIDTH = 32
-
-#: Bytes that are hashed in one turn of the reactor: a few milliseconds.
-_HASH_SLICE = 4 * 1024 * 1024
 
 
 class Upload:
@@ -52,10 +51,15 @@ class Upload:
         self.shown = path
         self.source: Source | None = None
         self.journey: Journey | None = None
+        self.digests = FileDigests(lambda: -1)
         #: Whether what the server holds of it is of another content.
         self.anew = False
+        #: Whether what the server holds has to be compared before it is gone on with.
+        self.begun_before = False
         #: Whether all of it went out once, so that it may be stored without our knowing.
         self.maybe_stored = False
+        #: Whether a difference has been sent again.
+        self.repaired = False
 
     def close(self, keep: bool = True) -> None:
         """Let go of the file."""
@@ -75,9 +79,11 @@ class Uploads:
         *,
         pace: Pace | None = None,
         if_absent: bool = False,
+        verify: bool = True,
     ) -> None:
         """
         @param if_absent: whether a file that the server has already is left alone there.
+        @param verify: whether it is published only when its digest agrees.
         """
         self._reactor = reactor
         self._recovery = recovery
@@ -85,6 +91,7 @@ class Uploads:
         self._journal = journal
         self._pace = pace
         self._if_absent = if_absent
+        self._verify = verify
 
     async def run(self, uploads: Iterable[Upload]) -> None:
         """
@@ -99,7 +106,7 @@ class Uploads:
 
     async def _one(self, connection: Connection, upload: Upload) -> None:
         source, journey = self._ready(upload)
-        if upload.maybe_stored and await self._is_stored(connection, upload.name, source):
+        if upload.maybe_stored and await self._is_stored(connection, upload, source):
             journey.at(source.size)
         elif source.size <= SMALL:
             await self._small(connection, upload, source, journey)
@@ -117,19 +124,29 @@ class Uploads:
         if source is None or journey is None:
             check_name(upload.name)
             source = upload.source = Source(upload.path)
-            upload.anew = self._journal.changed(upload.name, source.fingerprint)
+            known = self._journal.known(upload.name)
+            upload.anew = known is not None and known != source.fingerprint
+            upload.begun_before = known is not None
             if upload.anew:
                 self._report.note(_changed_words(upload))
+            self._take_digests(upload, source)
             journey = upload.journey = Journey(
                 self._reactor, upload.shown, source.size, self._report, self._recovery.moved
             )
         elif source.changed():
             source.open()
             upload.anew, upload.maybe_stored = True, False
+            self._take_digests(upload, source)
             journey.restart(source.size)
             self._report.note(_changed_words(upload))
         journey.next_try()
         return source, journey
+
+    def _take_digests(self, upload: Upload, source: Source) -> None:
+        kept = b"" if upload.anew else self._journal.digests(upload.name)
+        large = source.size > SMALL
+        keep = partial(self._journal.keep_digests, upload.name) if large else _forget
+        upload.digests = FileDigests(lambda: source.descriptor, kept if large else b"", keep)
 
     async def _small(
         self, connection: Connection, upload: Upload, source: Source, journey: Journey
@@ -141,28 +158,113 @@ class Uploads:
             await deferLater(self._reactor, self._pace.take(len(data)), lambda: None)
         journey.at(0)
         again, upload.maybe_stored = upload.maybe_stored, True
+        upload.digests.advance(source.size)
         try:
             await connection.upload_small(
-                upload.name, data, modified=source.modified, if_absent=self._if_absent
+                upload.name,
+                data,
+                digest=upload.digests.hexdigest() if self._verify else None,
+                modified=source.modified,
+                if_absent=self._if_absent,
             )
         except Exists:
             # If an earlier try was stored and only its reply was lost, it is ours.
-            if not (again and await self._is_stored(connection, upload.name, source)):
+            if not (again and await self._is_stored(connection, upload, source)):
                 raise
+        except BadChecksum:
+            await self._differs(connection, upload, [0])
+            await self._small(connection, upload, source, journey)
         journey.at(source.size)
 
     async def _large(
         self, connection: Connection, upload: Upload, source: Source, journey: Journey
     ) -> None:
+        offset = await self._where(connection, upload)
+        if not self._verify:
+            await self._send(connection, upload, source, journey, offset)
+            return
+        while True:
+            await self._send(connection, upload, source, journey, offset)
+            try:
+                await connection.commit(upload.name, upload.digests.hexdigest())
+                return
+            except BadOffset as error:
+                # Part of what it held was not as it had arrived, and is cut off.
+                offset = int(error.fields.get("stored", "0"))
+                differing = [offset // BLOCK_SIZE]
+            except BadChecksum:
+                theirs = await connection.sums(upload.name)
+                differing = differing_blocks(upload.digests.blocks, theirs)
+                offset = differing[0] * BLOCK_SIZE if differing else 0
+            await self._differs(connection, upload, differing)
+            # What is sent again is read again.
+            await upload.digests.cover(offset, self._breathe)
+            journey.next_try()
+
+    async def _differs(self, connection: Connection, upload: Upload, blocks: Sequence[int]) -> None:
+        """
+        Send the difference again, once.
+
+        @raise NotVerified: it has been sent again.
+        """
+        if upload.repaired:
+            with suppress(FilesrvError):
+                await connection.discard(upload.name)
+            raise NotVerified(upload.shown, blocks)
+        upload.repaired = True
+        self._report.note(
+            f"{upload.shown}: {block_words(blocks)} did not arrive as sent; sending again"
+        )
+
+    async def _where(self, connection: Connection, upload: Upload) -> int | None:
+        """
+        The offset to go on from: so far, what the server holds is what is here.  L{None}
+        to leave it to the server.
+        """
+        if upload.anew:
+            return 0
+        if not (self._verify and upload.begun_before):
+            return None
+        try:
+            stored = (await connection.stat(upload.name)).stored
+        except NotFound:
+            return None
+        if not stored:
+            return None
+        theirs = await connection.sums(upload.name)
+        await upload.digests.cover(stored, self._breathe)
+        differing = differing_blocks(upload.digests.blocks, theirs)
+        if not differing:
+            return stored
+        self._report.note(
+            f"{upload.shown}: {block_words(differing)} there differ from those here; "
+            f"going on from block {differing[0]}"
+        )
+        return differing[0] * BLOCK_SIZE
+
+    async def _send(
+        self,
+        connection: Connection,
+        upload: Upload,
+        source: Source,
+        journey: Journey,
+        offset: int | None,
+    ) -> None:
         begun = False
+
+        async def ready(start: int) -> None:
+            if self._verify:
+                await upload.digests.cover(start, self._breathe)
 
         def moved(position: int) -> None:
             nonlocal begun
             if not begun:
                 # The server has taken the bytes to come for those of this very file.
-                begun, upload.anew = True, False
+                begun, upload.anew, upload.begun_before = True, False, True
                 with suppress(OSError):
                     self._journal.began(upload.name, source.fingerprint)
+            if self._verify:
+                upload.digests.advance(position)
             upload.maybe_stored = position == source.size
             journey.at(position)
 
@@ -171,10 +273,12 @@ class Uploads:
                 upload.name,
                 source.descriptor,
                 source.size,
-                anew=upload.anew,
+                offset=offset,
+                ask=self._verify,
                 modified=source.modified,
                 if_absent=self._if_absent,
                 pace=self._pace,
+                ready=ready,
                 moved=moved,
             )
         except FileShrank:
@@ -186,19 +290,24 @@ class Uploads:
         except OSError:  # Gone by now: what was sent was whole.
             return False
 
-    async def _is_stored(self, connection: Connection, name: str, source: Source) -> bool:
+    async def _is_stored(self, connection: Connection, upload: Upload, source: Source) -> bool:
         """Whether the server has this very content under the name."""
         try:
-            if (await connection.stat(name)).size != source.size:
+            status = await connection.stat(upload.name)
+            if status.size != source.size or status.stored is not None:
                 return False
-            theirs = await connection.hash(name, "sha256")
+            theirs = await connection.hash(upload.name, ALGORITHM)
         except NotFound:
             return False
-        ours = hashlib.sha256()
-        for offset in range(0, source.size, _HASH_SLICE):
-            ours.update(os.pread(source.descriptor, _HASH_SLICE, offset))
-            await deferLater(self._reactor, 0, lambda: None)
-        return theirs.digest == ours.hexdigest()
+        await upload.digests.cover(source.size, self._breathe)
+        return theirs.digest == upload.digests.hexdigest()
+
+    async def _breathe(self) -> None:
+        await deferLater(self._reactor, 0, lambda: None)
+
+
+def _forget(offset: int, digests: bytes) -> None:
+    """Of small files no digests are kept."""
 
 
 def _changed_words(upload: Upload) -> str:

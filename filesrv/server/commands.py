@@ -191,12 +191,14 @@ async def download(port: Port, command: Command) -> None:
     status = going.file.status
     with _accounted(port, "download", name, going) as meter:
         port.reply(
+            "",
             offset=going.offset,
             length=going.length,
             size=status.size,
             version=status.version,
             modified=utc_time(status.modified),
             last=going.last,
+            **{ALGORITHM: port.shelves.hashes.at_once(name, going.file)},
         )
         await port.send(Run(going.file.descriptor, going.offset, going.length))
         going.finish()

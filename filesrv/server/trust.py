@@ -1,21 +1,21 @@
 """
 How much of a partial file may be gone on with: all that is certainly as it arrived.
 
-While the machine runs, what was written is there, also after the daemon was killed.
-After a power cut only what was flushed is, and of the rest those blocks whose digests
-agree.  The same is asked of a file that somebody else has touched.
+While the machine runs, what was written is there, also after the daemon was killed, and
+the seal of the partial file tells that nobody else has touched it.  After a power cut only
+what was flushed is there, and of the rest those blocks whose digests agree.  The same is
+asked of a file whose seal is broken: somebody wrote into it, or the daemon was killed
+between a write and its seal.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 
 from filesrv.store.partials import Partial
 from filesrv.store.registry import Unfinished, boot_id
 from filesrv.store.root import status_of
 from filesrv.transfer.digest import BLOCK_SIZE, DIGEST_SIZE, BlockDigests
-from filesrv.wire.times import NANOSECONDS
 
 __all__ = ["RECORD_EVERY", "restored_digests", "trusted", "verified_prefix"]
 
@@ -23,22 +23,19 @@ __all__ = ["RECORD_EVERY", "restored_digests", "trusted", "verified_prefix"]
 RECORD_EVERY = 5.0
 
 
-def trusted(row: Unfinished, found: os.stat_result) -> int:
+def trusted(row: Unfinished, partial: Partial) -> int:
     """
-    How many bytes need no check.
+    How many bytes of what is held of an upload need no check.
 
-    @param found: the status of the partial file.
+    @raise OSError: the disk failed.
     """
-    if row.version == status_of(found).version:
-        return found.st_size  # It is as the upload left it.
     if row.boot != boot_id() or not row.boot:
-        return min(row.delivered, found.st_size)
-    # The daemon was killed while it wrote.  A change by anybody else is a later one.
-    killed_while_writing = row.ended is None
-    last_write = found.st_mtime_ns / NANOSECONDS
-    if killed_while_writing and last_write <= row.touched + 2 * RECORD_EVERY:
-        return found.st_size
-    return 0
+        return min(row.delivered, partial.size)
+    if partial.sealed():
+        return partial.size
+    # Where the disk had no room for the seal.  Only of whole blocks digests are kept.
+    as_it_was_left = row.version == status_of(partial.stat()).version
+    return partial.size if as_it_was_left and partial.size < BLOCK_SIZE else 0
 
 
 async def verified_prefix(

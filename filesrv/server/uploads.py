@@ -78,6 +78,24 @@ class Upload:
         """Bytes that are still to come."""
         return self.claim.row.size - self.partial.size
 
+    def start(self) -> None:
+        """
+        Make ready to go on at L{offset}, and let the registry know.
+
+        @raise FilesrvError: there is no room for the rest.
+        @raise OSError: the disk failed.
+        """
+        row, partial = self.claim.row, self.partial
+        if partial.size != self.offset:
+            partial.truncate(self.offset)
+        self.digests = restored_digests(partial)
+        if row.size > UNRECORDED_SIZE:
+            partial.reserve(self.uploads.partials.space, self.length)
+        self.record()
+        if row.delivered > self.offset:
+            # What comes now is not on disk as what was there before is.
+            self._flush()
+
     def write(self, data: bytes | memoryview) -> None:
         """
         Take the next bytes.
@@ -86,14 +104,18 @@ class Upload:
         """
         known = len(self.digests.complete)
         before = self.partial.size
-        with refusals(self.claim.row.name):
+        with refusals(self.claim.row.name, ours=True):
             try:
                 self.partial.write(data)
             finally:
                 # Of what a full disk took in part, too.
                 self.digests.update(memoryview(data)[: self.partial.size - before])
-                if len(self.digests.complete) > known:
-                    self.partial.save_blocks(known, bytes(self.digests.complete[known:]))
+                try:
+                    if len(self.digests.complete) > known:
+                        self.partial.save_blocks(known, bytes(self.digests.complete[known:]))
+                finally:
+                    if self.claim.row.size > UNRECORDED_SIZE:
+                        self.partial.seal()
             if self.partial.size // FLUSH_EVERY > before // FLUSH_EVERY:
                 self._flush()
 
@@ -113,24 +135,36 @@ class Upload:
 
     def release(self, ended: Ending) -> None:
         """Stop, and keep what arrived.  Does nothing after L{publish}, or twice."""
-        registry, row = self.uploads.registry, self.claim.row
-        if registry.active(*row.key) is not self.claim:
+        registry, row, partials = self.uploads.registry, self.claim.row, self.uploads.partials
+        try:
+            if registry.active(*row.key) is not self.claim:
+                return
+            if self.partial.size == 0 < row.size or partials.status(row.id) is None:
+                registry.finish(self.claim)
+                partials.remove(row.id)
+            else:
+                self._keep(ended)
+        except OSError as error:
+            # Who asks for this upload next is told.
+            _log.error("{name!r}: {error}", name=row.name, error=error)
+        finally:
             self._leave()
-        elif self.partial.size == 0 < row.size:
-            self._leave()
-            registry.finish(self.claim)
-            self.uploads.partials.remove(row.id)
-        else:
-            durable = self.uploads.root.durable and row.size > UNRECORDED_SIZE
-            version, flushed = None, None
-            with suppress(OSError):  # A disk that fails now says so to the next upload.
-                self.partial.give_back()
-                if durable:
-                    self.partial.flush()
-                    flushed = self.partial.size
-                version = status_of(self.partial.stat()).version
-            registry.release(self.claim, ended, version=version, delivered=flushed, durable=durable)
-            self._leave()
+
+    def _keep(self, ended: Ending) -> None:
+        durable = self.uploads.root.durable and self.claim.row.size > UNRECORDED_SIZE
+        version, flushed = None, None
+        try:
+            self.partial.give_back()
+            with suppress(OSError):  # Without a seal, the version tells of a small file.
+                self.partial.seal()
+            if durable:
+                self.partial.flush()
+                flushed = self.partial.size
+            version = None if self.partial.touched else status_of(self.partial.stat()).version
+        finally:
+            self.uploads.registry.release(
+                self.claim, ended, version=version, delivered=flushed, durable=durable
+            )
 
     def record(self) -> None:
         """Say that the partial file is as a running upload left it, moments ago."""
@@ -191,7 +225,8 @@ class Uploads:
             raise BadOffset(f"{stored} bytes are here", stored=stored)
         last = None if row is None else row.ended
         if row is not None and start == 0:
-            self.discard(row)
+            with refusals(name, ours=True):
+                self.discard(row)
         if row is None or start == 0:
             row = Unfinished(client, name, Direction.UPLOAD, self.partials.new_id(), size)
         row = replace(row, exclusive=announced.exclusive, modified=_storable(announced.modified))
@@ -204,18 +239,14 @@ class Uploads:
         last: Ending | None,
         on_taken_over: Callable[[], None],
     ) -> Upload:
-        with refusals(row.name):
+        with refusals(row.name, ours=True):
             partial = self.partials.open(row.id)
         claim = self.registry.claim(row, on_taken_over)
         upload = Upload(self, claim, partial, BlockDigests(), start, last)
         self.active.add(upload)
         try:
-            with refusals(row.name):
-                if partial.size != start:
-                    partial.truncate(start)
-                upload.digests = restored_digests(partial)
-                self.partials.space.reserve(partial.descriptor, start, row.size - start)
-            upload.record()
+            with refusals(row.name, ours=True):
+                upload.start()
         except BaseException:
             upload.release(last or Ending.REFUSED)
             raise
@@ -271,7 +302,7 @@ class Uploads:
         if row is None:
             return None
         await self._recheck(row, breathe)
-        with refusals(name):
+        with refusals(name, ours=True):
             partial = self.partials.open(row.id)
             try:
                 return restored_digests(partial).blocks()
@@ -283,13 +314,15 @@ class Uploads:
         Cut what is held of an upload to what is certainly as it arrived: all of it, except
         after a power cut, or when somebody else wrote into it.
         """
-        found = self.partials.status(row.id)
-        if found is None or trusted(row, found) >= found.st_size:
-            return
-        with refusals(row.name):
+        with refusals(row.name, ours=True):
+            if self.partials.status(row.id) is None:
+                return
             partial = self.partials.open(row.id)
             try:
-                good = await verified_prefix(partial, trusted(row, found), breathe)
+                certain = trusted(row, partial)
+                if certain >= partial.size:
+                    return
+                good = await verified_prefix(partial, certain, breathe)
                 now = self.held(row.client, row.name)
                 if now != row or self.registry.active(*row.key) is not None:
                     return  # It went on meanwhile, checked by somebody else.
@@ -300,6 +333,8 @@ class Uploads:
                     size=partial.size,
                 )
                 partial.truncate(good)
+                restored_digests(partial)
+                partial.seal()
                 claim = self.registry.claim(row, lambda: None)
                 version = status_of(partial.stat()).version
                 self.registry.release(claim, row.ended or Ending.RESET, version=version)
@@ -339,16 +374,17 @@ class Uploads:
 
     def discard(self, row: Unfinished) -> None:
         """Forget an upload that nobody works on, and what arrived of it."""
-        self.registry.forget(row)
+        # The file first: on a full disk, it makes room for saying so in the registry.
         self.partials.remove(row.id)
+        self.registry.forget(row)
 
     def tidy(self) -> None:
         """On start: remove rows without their partial file, and files without a row."""
         rows = {row.id: row for row in self.registry.all() if row.direction is Direction.UPLOAD}
-        here = set(self.partials.ids())
-        for id in here - rows.keys():
+        kept = {id for id, row in rows.items() if self.partials.after_crash(id, row.size)}
+        for id in set(self.partials.ids()) - kept:
             self.partials.remove(id)
-        for id in rows.keys() - here:
+        for id in rows.keys() - kept:
             self.registry.forget(rows[id])
 
     def expire(self) -> None:

@@ -9,6 +9,7 @@ reading one block again at most, and find a difference without sending the file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from blake3 import blake3
 
@@ -17,6 +18,7 @@ __all__ = [
     "BLOCK_SIZE",
     "DIGEST_SIZE",
     "BlockDigests",
+    "differing_blocks",
     "digest_of_blocks",
     "split_digests",
 ]
@@ -88,3 +90,9 @@ def split_digests(blocks: bytes) -> Iterator[bytes]:
     """The single digests of a concatenation."""
     for start in range(0, len(blocks), DIGEST_SIZE):
         yield blocks[start : start + DIGEST_SIZE]
+
+
+def differing_blocks(ours: bytes, theirs: bytes) -> list[int]:
+    """The numbers, from 0, of the blocks whose digests are not the same on both sides."""
+    pairs = zip_longest(split_digests(ours), split_digests(theirs))
+    return [number for number, (one, other) in enumerate(pairs) if one != other]
