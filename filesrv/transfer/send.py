@@ -90,7 +90,8 @@ class Outflow:
         try:
             await self._send_by_kernel(run, pace, moved)
         except Unsupported:
-            await self._send_chunks(run, pace, moved)
+            rest = Run(run.descriptor, run.offset + self._sent, run.length - self._sent)
+            await self._send_chunks(rest, pace, moved)
 
     async def _send_chunks(
         self, run: Run, pace: Pace | None, moved: Callable[[int], None] | None
