@@ -77,7 +77,9 @@ class FilesrvService(Service):
         except CannotStart:
             for port in self.listening:
                 port.stopListening()
+            self.listening.clear()
             shelves.close()
+            self._shelves = None
             raise
         self._log.info("serving {root}", root=self._options["root"])
         self._log.warn("anybody who reaches this server may read and write its files")
