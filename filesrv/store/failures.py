@@ -57,17 +57,25 @@ _BY_ERRNO: dict[int, Callable[[str], FilesrvError]] = {
 _SERVERS_OWN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 
 
+#: What a failure with files of our own can mean to a client, but for a fault of ours.
+_ALSO_OF_OURS = _SERVERS_OWN | {errno.EFBIG}
+
+
 @contextmanager
-def refusals(name: str) -> Iterator[None]:
+def refusals(name: str, ours: bool = False) -> Iterator[None]:
     """
     Turn an L{OSError} of the work inside into the refusal that a client is told.
 
     @param name: the name that the client used, for the words; paths are for the log.
+    @param ours: whether the work is with files of our own, which no name of a client's
+        can make missing, or be in the way of.
     """
     try:
         yield
     except OSError as error:
         known = _BY_ERRNO.get(error.errno or 0)
+        if ours and error.errno not in _ALSO_OF_OURS:
+            known = None
         if known is None or error.errno in _SERVERS_OWN:
             _log.error("{name!r}: {error}", name=name, error=error)
         raise (Internal() if known is None else known(name)) from error

@@ -8,10 +8,12 @@ the version can be old, but never wrong.
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 
 from twisted.internet.interfaces import IReactorTime
 
 from filesrv.store.database import Database
+from filesrv.wire.errors import FilesrvError
 
 __all__ = ["KnownDigests"]
 
@@ -61,7 +63,9 @@ class KnownDigests:
             return None
         digests = rows[0][0]
         assert isinstance(digests, bytes)
-        self._db.write("UPDATE blocks SET used=? WHERE version=?", self._clock.seconds(), version)
+        with suppress(FilesrvError):  # A disk that takes no more can still be read.
+            now = self._clock.seconds()
+            self._db.write("UPDATE blocks SET used=? WHERE version=?", now, version)
         self._remember(version, digests)
         return digests
 

@@ -208,9 +208,15 @@ class Registry:
                 self._write(claim, ended, version, delivered, durable)
 
     def finish(self, claim: Claim) -> None:
-        """Stop working on a transfer and forget it.  A second call does nothing."""
+        """
+        Stop working on a transfer and forget it.  A second call does nothing.
+
+        A disk that takes no change of the row fails nobody for that: without its partial
+        file, it goes when the daemon starts anew, or expires.
+        """
         if self._unclaim(claim):
-            self.forget(claim.row)
+            with suppress(FilesrvError):
+                self.forget(claim.row)
 
     def forget(self, row: Unfinished) -> None:
         """Remove the row of a transfer, if it has one."""

@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from twisted.logger import Logger
+
 from filesrv.store.failures import refusals
-from filesrv.wire.errors import BadName, Exists, NotFound
+from filesrv.wire.errors import BadName, Exists, Internal, NotFound
 from filesrv.wire.grammar import format_word
 from filesrv.wire.names import check_directory, check_name
 
@@ -31,6 +33,8 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 #: How often a parent that vanished between two calls is made again before giving up:
 #: each time, somebody else must have removed it just then.
 _PARENT_TRIES = 16
+
+_log = Logger()
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class Root:
         """
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.durable = durable
+        self._path = path
 
     def close(self) -> None:
         """Let go of the directory."""
@@ -203,6 +208,8 @@ class Root:
                     try:
                         _move(directory, leaf, parent, new_leaf, replace)
                     except FileNotFoundError:
+                        if not _is_there(directory, leaf):
+                            raise Internal("what arrived has vanished") from None
                         if tries_left:  # The parent was removed after it was opened.
                             continue
                         raise
@@ -243,6 +250,7 @@ class Root:
 
     @contextmanager
     def _directory(self, directory: str, make: bool = False) -> Iterator[int]:
+        self._check_there()
         descriptor = os.dup(self.descriptor)
         try:
             for part in directory.split("/") if directory else ():
@@ -263,6 +271,21 @@ class Root:
                     os.mkdir(part, dir_fd=directory)
                     self._flush(directory)
         return os.open(part, _DIRECTORY, dir_fd=directory)
+
+    def _check_there(self) -> None:
+        """
+        Keep from working on in a directory that was removed or unmounted under us: what
+        came would be nowhere, and what is there would be missed.
+
+        @raise Internal: it was.
+        """
+        try:
+            there = os.path.samestat(os.stat(self._path), os.fstat(self.descriptor))
+        except (FileNotFoundError, NotADirectoryError):
+            there = False
+        if not there:
+            _log.error("{path} is not what it was when this daemon started", path=self._path)
+            raise Internal("the directory of the server's files is gone")
 
     def _flush(self, directory: int) -> None:
         if self.durable:
@@ -289,7 +312,20 @@ def _move(source: int, leaf: str, target: int, new_leaf: str, replace: bool) -> 
         return
     # link(2) never replaces, on any file system; renameat2 is not in Python.
     os.link(leaf, new_leaf, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
-    os.unlink(leaf, dir_fd=source)
+    try:
+        os.unlink(leaf, dir_fd=source)
+    except OSError:
+        # A partial file that is also a published one must never be gone on with.
+        os.unlink(new_leaf, dir_fd=target)
+        raise
+
+
+def _is_there(parent: int, leaf: str) -> bool:
+    try:
+        os.stat(leaf, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _holds_other_directory(parent: int, leaf: str, than: os.stat_result) -> bool:
