@@ -1,9 +1,13 @@
 """
 What has arrived of uploads that are not finished: C{.filesrv/partial/} under the root.
 
-Each upload has a file named by its id, as long as what arrived, and beside it C{.blocks},
-the digests of the 4 MiB blocks that are whole.  The size on disk is the offset; no
-counter in memory is ever believed.
+Each upload has a file named by its id, as long as what arrived, and beside it C{.blocks}:
+a seal, and the digests of the 4 MiB blocks that are whole.  The size on disk is the offset;
+no counter in memory is ever believed.
+
+The seal says that both files are as we left them.  It is made of what the kernel changes
+with every write, and of the digests, so that it tells also after the daemon was killed
+whether somebody else has touched either.
 """
 
 from __future__ import annotations
@@ -11,14 +15,24 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
-from filesrv.store.root import Root
+from blake3 import blake3
+
+from filesrv.store.root import Root, status_of
 from filesrv.store.space import Space
+from filesrv.wire.errors import BadChecksum
 
 __all__ = ["Partial", "Partials"]
 
 _BLOCKS = ".blocks"
+
+#: Bytes of the seal; the digests come behind it.
+_SEAL_SIZE = 32
+
+#: Bytes that a file may take beyond its size without any being reserved: file systems
+#: round up, to 64 KiB at most, and count what finds the blocks.
+_ROUNDED = 1024 * 1024
 
 #: Bytes after which the kernel is asked to begin writing them to disk.
 WRITE_BACK_EVERY = 8 * 1024 * 1024
@@ -44,7 +58,14 @@ class Partial:
         except OSError:
             os.close(self.descriptor)
             raise
-        self.size = self._sent_to_disk = os.fstat(self.descriptor).st_size
+        try:
+            self._as_left = self.stat()
+            self._restore_kept()
+        except OSError:
+            self.close()
+            raise
+        self.size = self._sent_to_disk = self._as_left.st_size
+        self._touched = False
 
     def write(self, data: bytes | memoryview) -> None:
         """
@@ -53,10 +74,11 @@ class Partial:
         @raise OSError: the disk did not take all of it; L{size} says how much it took.
         """
         view = memoryview(data)
-        while view:
-            written = os.pwrite(self.descriptor, view, self.size)
-            self.size += written
-            view = view[written:]
+        with self._changing():
+            while view:
+                written = os.pwrite(self.descriptor, view, self.size)
+                self.size += written
+                view = view[written:]
         if self.size - self._sent_to_disk >= WRITE_BACK_EVERY:
             self._start_write_back()
 
@@ -64,7 +86,8 @@ class Partial:
         # DONTNEED begins to write dirty pages and does not wait for them (mm/fadvise.c);
         # so little is left for the flush at the end that nobody else waits for it.
         length = self.size - self._sent_to_disk
-        os.posix_fadvise(self.descriptor, self._sent_to_disk, length, os.POSIX_FADV_DONTNEED)
+        with suppress(OSError):  # It is advice; what fails in earnest, the flush says.
+            os.posix_fadvise(self.descriptor, self._sent_to_disk, length, os.POSIX_FADV_DONTNEED)
         self._sent_to_disk = self.size
 
     def read(self, offset: int, length: int) -> bytes:
@@ -73,17 +96,70 @@ class Partial:
 
     def truncate(self, size: int) -> None:
         """Cut off what is held beyond C{size}."""
-        os.ftruncate(self.descriptor, size)
+        with self._changing():
+            os.ftruncate(self.descriptor, size)
         self.size = self._sent_to_disk = size
+
+    @property
+    def touched(self) -> bool:
+        """Whether somebody else has changed it since it was opened."""
+        if not self._touched:
+            self._touched = _times(self.stat()) != _times(self._as_left)
+        return self._touched
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Around each change of ours, so that one by somebody else is noticed."""
+        self._touched = self.touched
+        try:
+            yield
+        finally:
+            self._as_left = self.stat()
 
     def load_blocks(self, length: int) -> bytes:
         """The first C{length} bytes of the block digests, or fewer if fewer are kept."""
-        return os.pread(self._blocks, length, 0)
+        return os.pread(self._blocks, length, _SEAL_SIZE)
 
     def save_blocks(self, offset: int, digests: bytes) -> None:
-        """Keep C{digests} from C{offset} on, and nothing behind them."""
-        os.pwrite(self._blocks, digests, offset)
-        os.ftruncate(self._blocks, offset + len(digests))
+        """
+        Keep C{digests} from C{offset} on, and nothing behind them.
+
+        @raise OSError: the disk did not take all of them; what is kept is still right.
+        """
+        place = offset + _SEAL_SIZE
+        view = memoryview(digests)
+        try:
+            while view:
+                written = os.pwrite(self._blocks, view, place)
+                place += written
+                view = view[written:]
+        finally:
+            os.ftruncate(self._blocks, place)
+            if offset == self._kept_size and not view:
+                self._kept.update(digests)
+                self._kept_size += len(digests)
+            else:
+                self._restore_kept()
+
+    def seal(self) -> None:
+        """Say that both files are as they are to be, unless somebody else changed them."""
+        if not self.touched:
+            os.pwrite(self._blocks, self._seal(self._as_left), 0)
+
+    def sealed(self) -> bool:
+        """Whether nobody has touched either file since L{seal}."""
+        return os.pread(self._blocks, _SEAL_SIZE, 0) == self._seal(self.stat())
+
+    def _seal(self, found: os.stat_result) -> bytes:
+        seal = self._kept.copy()
+        seal.update(status_of(found).version.encode())
+        return seal.digest()
+
+    def _restore_kept(self) -> None:
+        """Know what is kept in the file of the digests."""
+        length = max(0, os.fstat(self._blocks).st_size - _SEAL_SIZE)
+        kept = self.load_blocks(length) if length else b""
+        self._kept, self._kept_size = blake3(kept), len(kept)
 
     def stat(self) -> os.stat_result:
         """The status of the file."""
@@ -94,20 +170,41 @@ class Partial:
         os.fdatasync(self.descriptor)
         os.fdatasync(self._blocks)
 
+    def reserve(self, space: Space, length: int) -> None:
+        """
+        See to it that C{length} bytes more fit.
+
+        @raise NoSpace: they do not.
+        @raise OSError: the disk failed.
+        """
+        with suppress(OSError):  # Its place is taken before the disk's last bytes are.
+            self.seal()
+        with self._changing():
+            space.reserve(self.descriptor, self.size, length)
+        self.seal()
+
     def give_back(self) -> None:
         """Free what was reserved behind the end: who knows whether the client returns."""
-        os.ftruncate(self.descriptor, self.size)
+        was_sealed = self.sealed()
+        self.truncate(self.size)
+        if was_sealed:
+            with suppress(OSError):
+                self.seal()
 
     def publish(self, root: Root, name: str, replace: bool, modified: int | None) -> None:
         """
         Put the file in its place, all of it or not at all.
 
         @param modified: the time it is to have, in nanoseconds since the epoch.
+        @raise BadChecksum: somebody else has changed it meanwhile.
         @raise FilesrvError: see L{Root.publish}.
         @raise OSError: the disk failed.
         """
+        if self.touched:
+            raise BadChecksum("somebody else wrote into what arrived; go on with what is good")
         if modified is not None:
-            os.utime(self.descriptor, ns=(modified, modified))
+            with self._changing():
+                os.utime(self.descriptor, ns=(modified, modified))
         if root.durable:
             os.fdatasync(self.descriptor)
         root.publish(self._directory, self.id, name, replace)
@@ -117,9 +214,18 @@ class Partial:
     def close(self) -> None:
         """Let go; what arrived stays.  A second call does nothing."""
         if self.descriptor >= 0:
-            os.close(self.descriptor)
-            os.close(self._blocks)
+            descriptors = (self.descriptor, self._blocks)
             self.descriptor = self._blocks = -1
+            for descriptor in descriptors:
+                # It is closed whatever is said (close(2)), and what had to be on disk
+                # was flushed before.
+                with suppress(OSError):
+                    os.close(descriptor)
+
+
+def _times(found: os.stat_result) -> tuple[int, int, int]:
+    """What the kernel changes with every write."""
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
 class Partials:
@@ -168,8 +274,27 @@ class Partials:
         return 0 if found is None else found.st_size
 
     def ids(self) -> Iterator[str]:
-        """Every upload of which something is here."""
+        """Every upload of which something is here, be it digests alone."""
         return iter({name.removesuffix(_BLOCKS) for name in os.listdir(self._directory)})
+
+    def after_crash(self, id: str, size: int) -> bool:
+        """
+        Whether an upload of C{size} bytes can be gone on with that nobody could end in
+        order: some of it is here, and it was not just given its name.  What was reserved
+        for it is given back.
+
+        @raise OSError: the disk failed.
+        """
+        found = self.status(id)
+        if found is None or found.st_size == 0 < size or found.st_nlink != 1:
+            return False
+        if found.st_blocks * 512 > found.st_size + _ROUNDED:
+            partial = self.open(id)
+            try:
+                partial.give_back()
+            finally:
+                partial.close()
+        return True
 
     def remove(self, id: str) -> None:
         """Delete what arrived of an upload."""
