@@ -15,6 +15,15 @@ from tests.support.daemon import PATIENCE, Daemon
 SERVICE_SCAN = "nmap -sV --version-light -p 9000 localhost"
 
 
+#: What looks at it, and therefore waits for it.
+_LAST = ("test_scanners.py", "test_readme.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the scan go on while everything else is tested."""
+    items.sort(key=lambda item: item.path.name in _LAST)
+
+
 @dataclass
 class ServiceScan:
     """nmap finding out what listens; it waits five seconds after each of its guesses."""

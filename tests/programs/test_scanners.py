@@ -1,8 +1,4 @@
-"""
-nmap, netstat and ss: what they see of the daemon, and what the daemon sees of them.
-
-Last of its directory, because the slow scan goes on meanwhile.
-"""
+"""nmap, netstat and ss: what they see of the daemon, and what the daemon sees of them."""
 
 from __future__ import annotations
 
