@@ -77,6 +77,9 @@ class SendfileSending(Sending):
     def connectionLost(self, reason: Failure) -> None:
         error = None if self._socket is None else pending_error(self._socket)
         self.end(error or reason.value)
+        # The transport hears of it by itself only while it reads or writes, which it does
+        # not when the peer had closed its half.
+        self._transport.abortConnection()
 
     def doWrite(self) -> None:
         run = self._run
