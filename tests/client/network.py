@@ -52,7 +52,11 @@ class _ClientEnd(FileDescriptor):
 
     @property
     def writable(self) -> bool:
-        if self._aborting or self._broken or (self.network.silent and self.sent >= self.network.in_flight):
+        if (
+            self._aborting
+            or self._broken
+            or (self.network.silent and self.sent >= self.network.in_flight)
+        ):
             return False
         return not self.far.on_its_way or self.far.closed
 

@@ -39,7 +39,7 @@ def test_no_link_leads_out(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out/link").symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(OSError, match="Not a directory|symbolic"):
+    with pytest.raises(OSError, match="symbolic"):
         place_below(str(tmp_path / "out"), ("link", "x"))
     assert list((tmp_path / "elsewhere").iterdir()) == []
 

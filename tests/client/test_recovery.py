@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -144,7 +145,7 @@ def test_the_pauses_double_from_one_second_to_fifteen() -> None:
     patient.run(silence)
     patient.pass_time(120)
 
-    pauses = [later - earlier for earlier, later in zip(patient.tries, patient.tries[1:])]
+    pauses = [later - earlier for earlier, later in pairwise(patient.tries)]
     assert pauses[:8] == [0, 1, 2, 4, 8, 15, 15, 15]
 
 
@@ -156,7 +157,7 @@ def test_jitter_keeps_the_pauses_between_one_second_and_fifteen(jitter: float) -
     patient.run(silence)
     patient.pass_time(120)
 
-    pauses = [later - earlier for earlier, later in zip(patient.tries[1:], patient.tries[2:])]
+    pauses = [later - earlier for earlier, later in pairwise(patient.tries[1:])]
     assert min(pauses) >= 1
     assert max(pauses) <= 15.125
     assert len(set(pauses)) > 3

@@ -99,40 +99,41 @@ def test_a_file_is_written_whole_or_not_at_all(
 
 
 class TestJournal:
-    MADE = Fingerprint(10, 20, 30)
+    MADE = Fingerprint(10, 20, 25, 30)
 
     def test_what_an_upload_was_begun_from_is_known_again(self, tmp_path: Path) -> None:
         Journal(tmp_path, "here:1").began("d/f", self.MADE)
 
-        assert not Journal(tmp_path, "here:1").changed("d/f", self.MADE)
+        assert Journal(tmp_path, "here:1").known("d/f") == self.MADE
 
-    @pytest.mark.parametrize(
-        "other", [Fingerprint(11, 20, 30), Fingerprint(10, 21, 30), Fingerprint(10, 20, 31)]
-    )
-    def test_size_time_or_inode_tell_of_another_file(
-        self, tmp_path: Path, other: Fingerprint
-    ) -> None:
+    def test_other_servers_and_other_names_have_nothing_to_do_with_it(self, tmp_path: Path) -> None:
         Journal(tmp_path, "here:1").began("d/f", self.MADE)
 
-        assert Journal(tmp_path, "here:1").changed("d/f", other)
+        assert Journal(tmp_path, "there:1").known("d/f") is None
+        assert Journal(tmp_path, "here:1").known("d/g") is None
 
-    def test_other_servers_and_other_names_have_nothing_to_do_with_it(
+    def test_digests_of_what_was_sent_are_kept_and_cut_where_it_is_sent_again(
         self, tmp_path: Path
     ) -> None:
-        Journal(tmp_path, "here:1").began("d/f", self.MADE)
-        other = Fingerprint(0, 0, 0)
+        journal = Journal(tmp_path, "here:1")
 
-        assert not Journal(tmp_path, "there:1").changed("d/f", other)
-        assert not Journal(tmp_path, "here:1").changed("d/g", other)
+        journal.keep_digests("f", 0, b"aabb")
+        journal.keep_digests("f", 4, b"cc")
+        assert journal.digests("f") == b"aabbcc"
+        journal.keep_digests("f", 2, b"x")
+
+        assert journal.digests("f") == b"aax"
+        assert journal.digests("g") == b""
 
     def test_what_is_finished_is_forgotten(self, tmp_path: Path) -> None:
         journal = Journal(tmp_path, "here:1")
         journal.began("f", self.MADE)
+        journal.keep_digests("f", 0, b"aa")
 
         journal.finished("f")
         journal.finished("f")
 
-        assert not journal.changed("f", Fingerprint(0, 0, 0))
+        assert journal.known("f") is None
         assert os.listdir(tmp_path) == []
 
     @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"size": 1}', "null"])
@@ -143,4 +144,4 @@ class TestJournal:
         journal.began("f", self.MADE)
         next(tmp_path.iterdir()).write_text(content)
 
-        assert not journal.changed("f", self.MADE)
+        assert journal.known("f") is None
