@@ -260,7 +260,7 @@ def _replies_to_one_upload(network: Network, path: Path, journal: Path) -> int:
     return network.down
 
 
-def test_a_server_that_is_killed_and_comes_back_gets_the_rest(desk: Desk) -> None:
+def test_a_server_that_stops_and_comes_back_gets_the_rest(desk: Desk) -> None:
     desk.file("f", LARGE)
     running = desk.network.begin(
         desk.uploads(pace=Pace(desk.network.reactor, MIB)).run(
@@ -268,6 +268,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_the_rest(desk: Desk) -> Non
         )
     )
     desk.network.pass_until(lambda: desk.network.up > MIB)
+    desk.network.refusals = 1  # while it is down
     desk.network.server.restart()
 
     desk.network.finish(running)
