@@ -7,6 +7,7 @@ from pathlib import Path
 
 # The path comes first, so that the pages can be built without an installation.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "_ext"))
 
 from filesrv import __version__
 
@@ -15,6 +16,7 @@ author = "the filesrv developers"
 copyright = "2026, the filesrv developers"
 version = release = __version__
 
+extensions = ["sequence"]
 exclude_patterns = ["_build"]
 highlight_language = "none"
 html_theme = "furo"
