@@ -7,7 +7,6 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
-import math
 import os
 import socket
 import struct
@@ -112,7 +111,8 @@ def ending_seen(transport: ITransport | None) -> Ending | None:
         return None
     found = ending_of(pending_error(sock))
     info = tcp_info(sock)
-    if found is None and info is not None and info.probes:
+    if found is not Ending.RESET and info is not None and info.probes:
+        # Also where a router has said meanwhile that nobody is there (EHOSTUNREACH).
         return Ending.DEAD_KEEPALIVE
     return found
 
@@ -128,13 +128,13 @@ _PROBES = 5
 def keep_alive(sock: socket.socket, dead_after: float) -> list[str]:
     """
     Have the kernel notice within C{dead_after} seconds that an idle connection's peer is
-    gone: half of that in silence, the rest in probes.
+    gone: about half of that in silence, the rest in probes.
 
     @return: the names of the options that the system lacks.
     """
-    idle = int(dead_after // 2)
-    interval = max(1, int((dead_after - idle) // _PROBES))
-    probes = max(1, math.ceil((dead_after - idle) / interval))
+    interval = max(1, int(dead_after / 2 // _PROBES))
+    probes = int(dead_after / 2 // interval)
+    idle = int(dead_after) - interval * probes
     # macOS calls the first one TCP_KEEPALIVE.
     idle_option = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
