@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from filesrv.transfer import liveness
 from filesrv.transfer.liveness import Liveness, Peer
@@ -83,6 +85,17 @@ class TestStalling:
             watched.count += 1
 
         assert watched.endings == []
+
+    def test_answers_of_its_machine_do_not_keep_a_stopped_program_from_stalling(
+        self, watched: Watched
+    ) -> None:
+        watched.count, watched.waiting = 7, 1000
+        watched.peer.wake()
+        for second in range(302):
+            watched.info = info(probes=second % 2, silent=0.1, acked=second)
+            watched.pass_time(1)
+
+        assert watched.endings == [Ending.STALLED]
 
     def test_a_peer_of_which_nothing_is_expected_never_stalls_and_costs_no_timer(
         self, watched: Watched
@@ -190,6 +203,71 @@ class TestDying:
 
         assert watched.endings == []
 
+    def test_a_paused_peer_that_lives_stalls_in_the_end_and_not_before(
+        self, watched: Watched
+    ) -> None:
+        watched.count, watched.waiting = 7, 1000
+        watched.info = info(probes=1, silent=0.2)
+        watched.peer.wake()
+        watched.pass_time(299)
+        assert watched.endings == []
+        watched.pass_time(3)
+
+        assert watched.endings == [Ending.STALLED]
+
+    def test_a_paused_peer_that_dies_is_dead_in_time_from_its_last_answer(
+        self, watched: Watched
+    ) -> None:
+        watched.count, watched.waiting = 7, 1000
+        watched.info = info(probes=1, silent=0.2)
+        watched.peer.wake()
+        watched.pass_time(100)
+        self._silent_for(watched, 29, probes=2)
+        assert watched.endings == []
+        self._silent_for(watched, 31, probes=2)
+
+        assert watched.endings == [Ending.DEAD_UNACKNOWLEDGED]
+
+    def test_a_probe_that_has_only_just_gone_out_is_given_time_to_be_answered(
+        self, watched: Watched
+    ) -> None:
+        watched.waiting = 1000
+        watched.peer.wake()
+        watched.info = info(silent=120)  # Its window is closed, and none was due yet.
+        watched.pass_time(20)
+        watched.info = info(probes=1, silent=140)
+        watched.pass_time(9)
+
+        assert watched.endings == []
+
+    def test_who_talks_and_acknowledges_nothing_is_dead_in_time(self, watched: Watched) -> None:
+        # A router drops what goes there, and what comes from there arrives.
+        watched.count, watched.waiting = 7, 1000
+        watched.info = info(in_flight=3, silent=0.1, acked=500, window=65536)
+        watched.peer.wake()
+        watched.pass_time(30)
+        assert watched.endings == []
+        watched.pass_time(2)
+
+        assert watched.endings == [Ending.DEAD_UNACKNOWLEDGED]
+
+    def test_who_acknowledges_a_little_now_and_then_lives(self, watched: Watched) -> None:
+        watched.count, watched.waiting = 0, 1000
+        watched.peer.wake()
+        for acked in range(10):
+            watched.count = acked
+            watched.info = info(in_flight=3, silent=0.1, acked=acked, window=65536)
+            watched.pass_time(28)
+
+        assert watched.endings == []
+
+    def test_one_that_was_found_dead_has_not_stalled_as_well(self, watched: Watched) -> None:
+        watched.count, watched.waiting = 7, 1000
+        watched.peer.wake()
+        self._silent_for(watched, 400, in_flight=3)
+
+        assert watched.endings == [Ending.DEAD_UNACKNOWLEDGED]
+
     def test_where_the_kernel_does_not_tell_only_stalling_is_seen(self, watched: Watched) -> None:
         watched.waiting, watched.info, watched.count = 1000, None, 3
         watched.peer.wake()
@@ -198,3 +276,28 @@ class TestDying:
         watched.pass_time(210)
 
         assert watched.endings == [Ending.STALLED]
+
+
+class TestLackingOptions:
+    def test_what_the_system_lacks_is_said_once(
+        self, watched: Watched, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(socket, "TCP_KEEPCNT")
+        with socket.socket() as sock, capturedLogs() as events:
+            monkeypatch.setattr(liveness, "socket_of", lambda transport: sock)
+            for _ in range(3):
+                watched.another()
+        said = [formatEvent(event) for event in events if "option" in event]
+
+        assert said.count("this system lacks TCP_KEEPCNT: a dead peer may be noticed later") == 1
+        assert len(said) == len(set(said))
+
+    def test_a_system_that_lacks_nothing_is_said_nothing_of(
+        self, watched: Watched, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(liveness, "limit_retransmission", lambda sock, seconds: [])
+        with socket.socket() as sock, capturedLogs() as events:
+            monkeypatch.setattr(liveness, "socket_of", lambda transport: sock)
+            watched.another()
+
+        assert [event for event in events if "option" in event] == []
