@@ -24,6 +24,13 @@ class _Collector:
         self._events.append(event)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _collect_quickly() -> None:
+    """Leave what was there before the tests out of every later collection."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def log() -> Iterator[Log]:
     """What is logged; a fault of the server fails a test that did not expect it."""

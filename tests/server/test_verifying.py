@@ -70,6 +70,20 @@ class TestSums:
             assert client.asks(b"HASH f blake3-4m")[0].split()[1] == f"blake3-4m={digest(content)}"
 
 
+class TestDownload:
+    @pytest.mark.parametrize("content", [b"", b"hello", CONTENT], ids=["empty", "small", "large"])
+    def test_the_reply_says_the_digest_of_the_whole_file_if_it_is_known(
+        self, server: Server, content: bytes
+    ) -> None:
+        client = server.connect()
+        client.says(b"UPLOAD f %d 0\n" % len(content), content)
+        client.says(b"UPLOAD g %d 0\n" % len(content), content[::-1])
+
+        for line in (b"DOWNLOAD f\n", b"DOWNLOAD f %d\n" % (len(content) // 2)):
+            first = client.says(line).split(b"\n")[0].decode()
+            assert f" blake3-4m={digest(content)}" in first
+
+
 class TestCommit:
     def test_nothing_shows_before_the_digest_agrees(self, conversation: Conversation) -> None:
         conversation.check(
