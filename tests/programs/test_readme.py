@@ -21,7 +21,8 @@ REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.rst").read_text(encoding="utf-8")
 BLOCKS = blocks(README)
 #: Those that are played, in their order: one goes on with the files of another.
-PLAYED = [block for block in BLOCKS if block.exchanges]
+#: The small services have a daemon of their own, and L{tests.small_services.test_readme}.
+PLAYED = [block for block in BLOCKS if block.exchanges and block.section != "The small services"]
 SECTIONS = list(dict.fromkeys(block.section for block in PLAYED))
 
 
@@ -104,7 +105,7 @@ def test_every_option_of_the_daemon_is_explained_and_no_other(tmp_path: Path) ->
 
 
 def test_the_documents_that_are_linked_are_there() -> None:
-    links = re.findall(r"<([^>]+\.rst)>`_", README)
+    links = re.findall(r"<([^<>\s]+\.rst)>`_", README)
     assert links
     assert [link for link in links if not (REPOSITORY / link).is_file()] == []
 
