@@ -58,7 +58,17 @@ async def verified_prefix(
             break
         good += BLOCK_SIZE
         await breathe()
-    return max(good, certain)
+    return max(good + _verified_end(partial, good), certain)
+
+
+def _verified_end(partial: Partial, good: int) -> int:
+    """How many bytes behind C{good}, less than a block, are as they were last sealed."""
+    size, digest = partial.note()
+    if not good < size < min(good + BLOCK_SIZE, partial.size + 1):
+        return 0
+    digests = BlockDigests()
+    digests.update(partial.read(good, size - good))
+    return size - good if digests.end() == digest else 0
 
 
 def restored_digests(partial: Partial) -> BlockDigests:

@@ -90,7 +90,10 @@ class Upload:
             partial.truncate(self.offset)
         self.digests = restored_digests(partial)
         if row.size > UNRECORDED_SIZE:
+            with suppress(OSError):  # Its place is taken before the disk's last bytes are.
+                partial.seal(self.digests.end())
             partial.reserve(self.uploads.partials.space, self.length)
+            partial.seal(self.digests.end())
         self.record()
         if row.delivered > self.offset:
             # What comes now is not on disk as what was there before is.
@@ -115,7 +118,7 @@ class Upload:
                         self.partial.save_blocks(known, bytes(self.digests.complete[known:]))
                 finally:
                     if self.claim.row.size > UNRECORDED_SIZE:
-                        self.partial.seal()
+                        self.partial.seal(self.digests.end())
             if self.partial.size // FLUSH_EVERY > before // FLUSH_EVERY:
                 self._flush()
 
@@ -156,7 +159,7 @@ class Upload:
         try:
             self.partial.give_back()
             with suppress(OSError):  # Without a seal, the version tells of a small file.
-                self.partial.seal()
+                self.partial.seal(self.digests.end())
             if durable:
                 self.partial.flush()
                 flushed = self.partial.size
@@ -333,8 +336,7 @@ class Uploads:
                     size=partial.size,
                 )
                 partial.truncate(good)
-                restored_digests(partial)
-                partial.seal()
+                partial.seal(restored_digests(partial).end())
                 claim = self.registry.claim(row, lambda: None)
                 version = status_of(partial.stat()).version
                 self.registry.release(claim, row.ended or Ending.RESET, version=version)

@@ -5,15 +5,18 @@ Each upload has a file named by its id, as long as what arrived, and beside it C
 a seal, and the digests of the 4 MiB blocks that are whole.  The size on disk is the offset;
 no counter in memory is ever believed.
 
-The seal says that both files are as we left them.  It is made of what the kernel changes
-with every write, and of the digests, so that it tells also after the daemon was killed
-whether somebody else has touched either.
+The seal says that both files are as we left them, after each write.  It is made of what the
+kernel changes with every write, and of the digests, so that it tells also after the daemon
+was killed whether somebody else has touched either.  With it stands the digest of what
+there was then behind the whole blocks, for where the seal is broken by a kill just between
+a write and its seal.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -27,8 +30,14 @@ __all__ = ["Partial", "Partials"]
 
 _BLOCKS = ".blocks"
 
-#: Bytes of the seal; the digests come behind it.
+#: Bytes of the seal, which has the length of a digest; the note is behind it.
 _SEAL_SIZE = 32
+
+#: The size of the file, and the digest of its end behind the whole blocks.
+_NOTE = struct.Struct("<Q32s")
+
+#: Where the digests of the blocks begin.
+_DIGESTS = _SEAL_SIZE + _NOTE.size
 
 #: Bytes that a file may take beyond its size without any being reserved: file systems
 #: round up, to 64 KiB at most, and count what finds the blocks.
@@ -118,7 +127,7 @@ class Partial:
 
     def load_blocks(self, length: int) -> bytes:
         """The first C{length} bytes of the block digests, or fewer if fewer are kept."""
-        return os.pread(self._blocks, length, _SEAL_SIZE)
+        return os.pread(self._blocks, length, _DIGESTS)
 
     def save_blocks(self, offset: int, digests: bytes) -> None:
         """
@@ -126,7 +135,7 @@ class Partial:
 
         @raise OSError: the disk did not take all of them; what is kept is still right.
         """
-        place = offset + _SEAL_SIZE
+        place = offset + _DIGESTS
         view = memoryview(digests)
         try:
             while view:
@@ -141,23 +150,35 @@ class Partial:
             else:
                 self._restore_kept()
 
-    def seal(self) -> None:
-        """Say that both files are as they are to be, unless somebody else changed them."""
+    def seal(self, end: bytes) -> None:
+        """
+        Say that both files are as they are to be, unless somebody else changed them.
+
+        @param end: the digest of what is held behind the whole blocks.
+        """
         if not self.touched:
-            os.pwrite(self._blocks, self._seal(self._as_left), 0)
+            note = _NOTE.pack(self.size, end)
+            os.pwrite(self._blocks, self._seal(note, self._as_left) + note, 0)
 
     def sealed(self) -> bool:
         """Whether nobody has touched either file since L{seal}."""
-        return os.pread(self._blocks, _SEAL_SIZE, 0) == self._seal(self.stat())
+        found = os.pread(self._blocks, _DIGESTS, 0)
+        return found[:_SEAL_SIZE] == self._seal(found[_SEAL_SIZE:], self.stat())
 
-    def _seal(self, found: os.stat_result) -> bytes:
+    def note(self) -> tuple[int, bytes]:
+        """The size at the last L{seal}, and the digest that was given it; 0 if none was."""
+        found = os.pread(self._blocks, _NOTE.size, _SEAL_SIZE)
+        return _NOTE.unpack(found) if len(found) == _NOTE.size else (0, b"")
+
+    def _seal(self, note: bytes, found: os.stat_result) -> bytes:
         seal = self._kept.copy()
+        seal.update(note)
         seal.update(status_of(found).version.encode())
         return seal.digest()
 
     def _restore_kept(self) -> None:
         """Know what is kept in the file of the digests."""
-        length = max(0, os.fstat(self._blocks).st_size - _SEAL_SIZE)
+        length = max(0, os.fstat(self._blocks).st_size - _DIGESTS)
         kept = self.load_blocks(length) if length else b""
         self._kept, self._kept_size = blake3(kept), len(kept)
 
@@ -172,16 +193,13 @@ class Partial:
 
     def reserve(self, space: Space, length: int) -> None:
         """
-        See to it that C{length} bytes more fit.
+        See to it that C{length} bytes more fit.  The file has to be sealed anew.
 
         @raise NoSpace: they do not.
         @raise OSError: the disk failed.
         """
-        with suppress(OSError):  # Its place is taken before the disk's last bytes are.
-            self.seal()
         with self._changing():
             space.reserve(self.descriptor, self.size, length)
-        self.seal()
 
     def give_back(self) -> None:
         """Free what was reserved behind the end: who knows whether the client returns."""
@@ -189,7 +207,7 @@ class Partial:
         self.truncate(self.size)
         if was_sealed:
             with suppress(OSError):
-                self.seal()
+                self.seal(self.note()[1])
 
     def publish(self, root: Root, name: str, replace: bool, modified: int | None) -> None:
         """

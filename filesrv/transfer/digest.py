@@ -71,6 +71,10 @@ class BlockDigests:
         self._block.update(view)
         self._room -= len(view)
 
+    def end(self) -> bytes:
+        """The digest of the block begun, of nothing where none is."""
+        return self._block.digest()
+
     def blocks(self) -> bytes:
         """The digests of every block so far, that of the block begun at the end."""
         begun = b"" if self._room == BLOCK_SIZE else self._block.digest()
