@@ -37,6 +37,25 @@ LOOPBACK = "tcp:0:interface=127.0.0.1"
 _LISTENING = re.compile(r"listening on (?P<address>\S+)")
 _LAST_OF_START = "anybody who reaches this server"
 
+#: twistd, where coverage is measured: it ends by the signal that stopped it, and Python
+#: gets no chance to write down what ran.
+_MEASURED = """
+import coverage
+import sys
+from twisted.application import app
+from twisted.scripts.twistd import run
+
+def save_and_end(signal):
+    measuring.stop()
+    measuring.save()
+    end(signal)
+
+measuring = coverage.Coverage.current()
+end, app._exitWithSignal = app._exitWithSignal, save_and_end
+sys.argv[0] = "twistd"
+run()
+"""
+
 #: What the machinery that started the tests must not tell the daemon.
 _NOT_INHERITED = ("STATE_DIRECTORY", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "FILESRV_SERVER")
 
@@ -83,7 +102,7 @@ class Daemon:
         self.ports = list(ports)
         self.addresses: list[str] = []
         self.log_lines: list[str] = []
-        self._twistd = [program("twistd"), "-n", "--pidfile="] if twistd is None else list(twistd)
+        self._twistd = [*_twistd(), "-n", "--pidfile="] if twistd is None else list(twistd)
         self._name_root = name_root
         self._env = environment(**(env or {}))
         self._cwd = root.parent if cwd is None else cwd
@@ -246,6 +265,11 @@ class Daemon:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+
+def _twistd() -> list[str]:
+    measured = "COVERAGE_PROCESS_CONFIG" in os.environ
+    return [sys.executable, "-c", _MEASURED] if measured else [program("twistd")]
 
 
 def wait_for_reactor(pid: int) -> None:
