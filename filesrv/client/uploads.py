@@ -225,22 +225,30 @@ class Uploads:
             return 0
         if not (self._verify and upload.begun_before):
             return None
-        try:
-            stored = (await connection.stat(upload.name)).stored
-        except NotFound:
-            return None
-        if not stored:
-            return None
-        theirs = await connection.sums(upload.name)
-        await upload.digests.cover(stored, self._breathe)
-        differing = differing_blocks(upload.digests.blocks, theirs)
-        if not differing:
-            return stored
+        while True:
+            stored = await self._stored(connection, upload)
+            if not stored:
+                return None
+            theirs = await connection.sums(upload.name)
+            await upload.digests.cover(stored, self._breathe)
+            differing = differing_blocks(upload.digests.blocks, theirs)
+            if not differing:
+                # What has come in since over the connection before counts, too.
+                return None
+            if await self._stored(connection, upload) == stored:
+                break
         self._report.note(
             f"{upload.shown}: {block_words(differing)} there differ from those here; "
             f"going on from block {differing[0]}"
         )
         return differing[0] * BLOCK_SIZE
+
+    async def _stored(self, connection: Connection, upload: Upload) -> int | None:
+        """How much the server holds of it."""
+        try:
+            return (await connection.stat(upload.name)).stored
+        except NotFound:
+            return None
 
     async def _send(
         self,
