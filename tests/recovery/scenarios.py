@@ -34,11 +34,13 @@ __all__ = [
 #: Seconds that everything may take beyond what was set for it.
 LEEWAY = 5.0
 
-#: Both links of the router: about 2.5 MB a second, so that a transfer lasts.
+#: Both links of the router until all that was to be measured is: about 2.5 MB a second, so
+#: that a transfer lasts; and then.
 _MEGABITS = 20
+_MEGABITS_AFTERWARDS = 400
 
 _MIB = 1024 * 1024
-_SIZE = 24 * _MIB
+_SIZE = 40 * _MIB
 _BEGUN = 2 * _MIB
 
 #: Seconds after which whatever should have happened is a failure.
@@ -115,6 +117,7 @@ class Scenario:
     @ivar cut: breaks it.
     @ivar mend: undoes that.
     @ivar seconds: how long to leave it so; L{None} until all who are to notice have.
+    @ivar until_stalled: leave it so for longer than the time for a stall, too.
     @ivar server_notices: whether the daemon is to see the end of the connection.
     @ivar client_notices: whether the client is to say that something is wrong.
     @ivar server_dies: whether the daemon ends without a word.
@@ -130,6 +133,7 @@ class Scenario:
     cut: Callable[[Site], None]
     mend: Callable[[Site], None] = _nothing
     seconds: float | None = None
+    until_stalled: bool = False
     server_notices: bool = True
     client_notices: bool = True
     server_dies: bool = False
@@ -193,8 +197,9 @@ class _Measuring:
             result.client_saw = next(line for line in main.said if "; trying again" in line)
         if scenario.gives_up:
             self._gives_up(runs[1], cut, other_held)
-        if scenario.seconds is not None:
-            time.sleep(max(0.0, cut + scenario.seconds - time.monotonic()))
+        seconds = self.settings.stall_timeout + LEEWAY if scenario.until_stalled else None
+        if (leave := scenario.seconds or seconds) is not None:
+            time.sleep(max(0.0, cut + leave - time.monotonic()))
         before = held()
         mark = site.daemon.mark()
         mended = cut if scenario.mend is _nothing else time.monotonic()
@@ -236,11 +241,12 @@ class _Measuring:
             f"--stall-timeout={settings.stall_timeout:g}",
         ]
         server = {"server": _NAME} if self.scenario.by_name else {}
+        holes = on_trouble == "stop"  # It never arrives.
         if not self.scenario.upload:
-            file_of(site.daemon.root / name, _SIZE)
+            file_of(site.daemon.root / name, _SIZE, holes=holes)
             run = site.run("download", name, *options, **server)
             return run, lambda: size_of(site.place / "home" / f".{name}.filesrv-part")
-        file_of(site.place / "home" / name, _SIZE)
+        file_of(site.place / "home" / name, _SIZE, holes=holes)
         known = set(self._partials())
         run = site.run("upload", name, *options, **server)
         wait_until(lambda: set(self._partials()) - known, _AT_MOST, "the upload's beginning")
@@ -267,7 +273,8 @@ class _Measuring:
 
     def _arrives(self, main: Run) -> None:
         site, result = self.site, self.result
-        status = main.wait(_AT_MOST + 10 * _SIZE / (_MEGABITS * 1e6 / 8))
+        site.network.set_rate(_MEGABITS_AFTERWARDS)
+        status = main.wait()
         assert status == 0, main.words
         result.arrived = same(site.place / "home" / "big", site.daemon.root / "big")
         # The line of the log comes a moment after the client has its reply.
@@ -396,6 +403,7 @@ TRANSFERS = {
         True,
         _stop_server,
         _continue_server,
+        until_stalled=True,
         server_notices=False,
     ),
     "client stopped": Scenario(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -164,6 +165,8 @@ class Site:
             self.daemon.__exit__(kind, value, traceback)
         finally:
             self.network.close()
+        if kind is None:
+            shutil.rmtree(self.place)
 
     def run(self, *arguments: str, **more: object) -> Run:
         """Start the client, as L{Run}."""
@@ -190,10 +193,18 @@ class Site:
         return [int(match[1]) for match in map(pattern.search, self.log[since:]) if match]
 
 
-def file_of(path: Path, size: int) -> Path:
-    """A file of random bytes."""
+def file_of(path: Path, size: int, *, holes: bool = False) -> Path:
+    """
+    A file of random bytes.
+
+    @param holes: or of zeros, which take no room.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(os.urandom(size))
+    if holes:
+        path.touch()
+        os.truncate(path, size)
+    else:
+        path.write_bytes(os.urandom(size))
     return path
 
 

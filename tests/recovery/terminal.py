@@ -23,7 +23,7 @@ __all__ = ["Seen", "see_healed_while_asked", "see_yes_then_no"]
 
 _MIB = 1024 * 1024
 _SIZE = 24 * _MIB
-_MEGABITS = 20
+_MEGABITS, _MEGABITS_AFTERWARDS = 20, 200
 _AT_MOST = 60.0
 
 #: Seconds between two pictures: each starts a process.
@@ -177,7 +177,7 @@ class _Seeing:
             said = seconds[0] * 3600 + seconds[1] * 60 + seconds[2]
             self.seen.late = (now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec - said) % 86400
 
-    def end(self, which: str) -> Seen:
+    def end(self, which: str) -> None:
         """Wait for the prompt and ask for the status."""
         self.terminal.wait_for(lambda screen: screen.splitlines()[-1] == "$", 2 * _AT_MOST)
         self.terminal.type("echo $?")
@@ -186,7 +186,6 @@ class _Seeing:
         )
         self.seen.screens[which] = screen
         self.seen.status = int(screen.splitlines()[-2])
-        return self.seen
 
 
 def see_yes_then_no(settings: Settings, place: Path) -> Seen:
@@ -204,10 +203,10 @@ def see_yes_then_no(settings: Settings, place: Path) -> Seen:
         )
         seeing.ask("asked again")
         terminal.type("n")
-        seen = seeing.end("no")
+        seeing.end("no")
         (partial,) = site.daemon.partials
-        seen.kept = partial.stat().st_size
-        return seen
+        seeing.seen.kept = partial.stat().st_size
+    return seeing.seen
 
 
 def see_healed_while_asked(settings: Settings, place: Path) -> Seen:
@@ -223,6 +222,8 @@ def see_healed_while_asked(settings: Settings, place: Path) -> Seen:
         seeing.seen.screens["healed"] = terminal.wait_for(
             lambda screen: "B/s" in screen.splitlines()[-1], _AT_MOST
         )
-        seen = seeing.end("after")
-        seen.arrived = same(place / "home" / "holiday.mp4", site.daemon.root / "holiday.mp4")
-        return seen
+        site.network.set_rate(_MEGABITS_AFTERWARDS)
+        seeing.end("after")
+        paths = (place / "home" / "holiday.mp4", site.daemon.root / "holiday.mp4")
+        seeing.seen.arrived = same(*paths)
+    return seeing.seen

@@ -104,9 +104,8 @@ class Network:
         _ip(self.router, f"addr add {_ROUTER_TO_CLIENT}/24 dev {_TO_CLIENT}")
         for port in (_TO_SERVER, _TO_CLIENT):
             _ip(self.router, f"link set {port} up")
-            if megabits is not None:
-                shape = f"tbf rate {megabits}mbit burst 64kb latency 100ms"
-                _run("tc", "-n", self.router, *f"qdisc add dev {port} root {shape}".split())
+        if megabits is not None:
+            self.set_rate(megabits)
         for host, router in ((self.server, _ROUTER_TO_SERVER), (self.client, _ROUTER_TO_CLIENT)):
             _ip(host, f"link set {_ETHERNET} up")
             _ip(host, f"route add default via {router}")
@@ -187,6 +186,12 @@ class Network:
         found = [line.split() for line in self.established(where)]
         return bool(found) and all(words[1] == "0" for words in found)
 
+    def set_rate(self, megabits: float) -> None:
+        """What goes through the router in a second, in each direction."""
+        shape = f"root tbf rate {megabits}mbit burst 256kb latency 100ms"
+        for port in (_TO_SERVER, _TO_CLIENT):
+            _run("tc", "-n", self.router, *f"qdisc replace dev {port} {shape}".split())
+
     # What can go wrong.
 
     def black_hole(self, *destinations: str) -> None:
@@ -223,8 +228,13 @@ class Network:
 
     def reset(self) -> None:
         """Break every connection of the client, so that the server gets a RST."""
+        before = set(self._ends())
         self.run(self.client, "ss", "-K", "-tnH", "state", "established")
-        assert not self.established(self.client), "this kernel does not know ss -K"
+        assert not before & set(self._ends()), "this kernel does not know ss -K"
+
+    def _ends(self) -> list[str]:
+        """The client's ends of its connections; they have others when they come back."""
+        return [line.split()[2] for line in self.established(self.client)]
 
     def move_client(self) -> None:
         """Give the client another address, as another network would."""
