@@ -5,7 +5,7 @@ events, and breaks at exactly the byte that a test names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +66,7 @@ class _ClientEnd(FileDescriptor):
         if cuts:
             data = data[: max(0, cuts[0] - self.network.down)]
         self.read += len(data)
+        data = _flipped(data, self.network.down, self.network.flips_down)
         self.network.down += len(data)
         if data:
             self.protocol.dataReceived(data)
@@ -84,6 +85,7 @@ class _ClientEnd(FileDescriptor):
         if cuts:
             data = data[: cuts[0] - self.network.up]
         self.sent += len(data)
+        data = _flipped(data, self.network.up, self.network.flips_up)
         self.network.up += len(data)
         if not self.network.silent:
             self.far.send(data)
@@ -122,12 +124,25 @@ class _ClientEnd(FileDescriptor):
             self.protocol.connectionLost(reason)
 
 
+def _flipped(data: bytes, start: int, flips: Container[int] | None) -> bytes:
+    """C{data}, which begin at C{start}, as they arrive over a way that changes bytes."""
+    if flips is None:
+        return data
+    changed = bytearray(data)
+    for index in range(len(data)):
+        if start + index in flips:
+            changed[index] ^= 1
+    return bytes(changed)
+
+
 class Network:
     """
     The way to one server.
 
     @ivar cuts_up: after how many bytes, over all connections, each reset comes.
     @ivar cuts_down: the same for bytes that come down.
+    @ivar flips_up: which bytes, counted over all connections, arrive changed.
+    @ivar flips_down: the same for bytes that come down.
     @ivar refusals: how many tries to connect are refused from now on.
     @ivar silent: whether the path is black: nothing comes, nothing is answered.
     @ivar in_flight: bytes that a client's kernel takes although nothing is answered.
@@ -141,6 +156,8 @@ class Network:
         self.liveness = Liveness(self.reactor, 30.0, 300.0)
         self.cuts_up: list[int] = []
         self.cuts_down: list[int] = []
+        self.flips_up: Container[int] | None = None
+        self.flips_down: Container[int] | None = None
         self.up = self.down = 0
         self.refusals = self.connections = self.in_flight = 0
         self.silent = False
