@@ -12,20 +12,19 @@ import asyncio
 import os
 import shlex
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import click
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReadDescriptor
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from filesrv.client.errors import ClientError
+from filesrv.client.input_lines import InputLines, TooLong
 from filesrv.client.outcomes import REFUSED, USAGE, explain
 from filesrv.client.session import Session
 from filesrv.client.verbs import VERBS, Job
 from filesrv.wire.errors import FilesrvError
+from filesrv.wire.grammar import MAX_LINE
 from filesrv.wire.replies import MalformedReply
 
 if TYPE_CHECKING:
@@ -38,9 +37,6 @@ _LEAVE = ("quit", "exit", "close", "bye")
 
 #: Verbs whose words are names on the server.
 _OF_THE_SERVER = frozenset({"download", "list", "stat", "hash", "delete", "rename", "discard"})
-
-#: Bytes of one read of lines that come from a pipe.
-_CHUNK = 64 * 1024
 
 
 def install_reactor() -> None:
@@ -66,13 +62,9 @@ async def shell(session: Session) -> None:
     if session.console.stdin.isatty():
         await shell.converse()
         return
-    failed = 0
-    async for line in _lines(session.reactor, session.console.stdin.fileno()):
-        if line.strip() in _LEAVE:
-            break
-        failed += await shell.perform(line) != 0
+    failed = await shell.read_commands()
     if failed:
-        raise _ShellEnded(f"{failed} commands failed")
+        raise _ShellEnded(f"{failed} command{'s' * (failed > 1)} failed")
 
 
 class Shell:
@@ -137,11 +129,30 @@ class Shell:
         for line in text.splitlines():
             self._session.console.line(line)
 
+    async def read_commands(self) -> int:
+        """
+        Perform the lines of a pipe or file, as they come.
+
+        @return: how many of them failed.
+        """
+        lines = InputLines(self._session.reactor, self._session.console.stdin.fileno(), MAX_LINE)
+        failed = 0
+        while True:
+            try:
+                line = await lines.next()
+            except TooLong:
+                self._session.console.error(f"a line has at most {MAX_LINE} bytes")
+                failed += 1
+                continue
+            text = "" if line is None else line.decode("utf-8", "surrogateescape")
+            if line is None or text.strip() in _LEAVE:
+                return failed
+            failed += await self.perform(text) != 0
+
     async def converse(self) -> None:
         """Read lines from the terminal, with history and completion."""
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import FileHistory
-        from prompt_toolkit.patch_stdout import patch_stdout
 
         history = self._session.state.directory() / "history"
         prompt: PromptSession[str] = PromptSession(
@@ -152,9 +163,8 @@ class Shell:
         message = f"{self._session.server}> "
         while True:
             try:
-                with patch_stdout(raw=True):
-                    asked = prompt.prompt_async(message, handle_sigint=False)
-                    line = await Deferred.fromFuture(asyncio.ensure_future(asked))
+                asked = prompt.prompt_async(message, handle_sigint=False)
+                line = await Deferred.fromFuture(asyncio.ensure_future(asked))
             except KeyboardInterrupt:
                 continue
             except EOFError:
@@ -255,67 +265,3 @@ def _completer(complete: Callable[[str], Coroutine[Any, Any, list[tuple[str, int
                 yield Completion(word, start_position=start, display=word.strip())
 
     return ServerCompleter()
-
-
-async def _lines(reactor: Any, descriptor: int) -> AsyncIterator[str]:
-    """The lines of a pipe or file, as they come."""
-    reader = _LineReader(reactor, descriptor)
-    try:
-        while (line := await reader.line()) is not None:
-            yield line
-    finally:
-        reader.stop()
-
-
-@implementer(IReadDescriptor)
-class _LineReader:
-    """Reads only while a line is waited for."""
-
-    def __init__(self, reactor: Any, descriptor: int) -> None:
-        self._reactor = reactor
-        self._descriptor = descriptor
-        self._buffer = b""
-        self._ended = False
-        self._wanted: Deferred[None] | None = None
-
-    async def line(self) -> str | None:
-        """The next one without its end; L{None} when there are no more."""
-        while b"\n" not in self._buffer and not self._ended:
-            self._wanted = Deferred(lambda _: self.stop())
-            self._reactor.addReader(self)
-            await self._wanted
-        if not self._buffer:
-            return None
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.decode("utf-8", "surrogateescape").removesuffix("\r")
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def logPrefix(self) -> str:
-        return "filesrv"
-
-    def doRead(self) -> None:
-        try:
-            data = os.read(self._descriptor, _CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        self._buffer += data
-        self._ended = not data
-        self._got()
-
-    def connectionLost(self, reason: Failure) -> None:
-        self._ended = True
-        self._got()
-
-    def _got(self) -> None:
-        self.stop()
-        wanted, self._wanted = self._wanted, None
-        if wanted is not None:
-            wanted.callback(None)
-
-    def stop(self) -> None:
-        """Read no more."""
-        self._reactor.removeReader(self)
