@@ -17,12 +17,10 @@ from filesrv.server.session import Session
 from filesrv.server.shelves import Shelves
 from filesrv.store.registry import Registry
 from filesrv.transfer.liveness import Liveness
-from filesrv.transfer.sockets import peer_user, socket_of
+from filesrv.transfer.sockets import peer_user, plain_host, socket_of
 from filesrv.wire.endings import Ending
 
 __all__ = ["FilesrvFactory"]
-
-_MAPPED = "::ffff:"
 
 
 class FilesrvFactory(ServerFactory):
@@ -99,5 +97,4 @@ def _client(protocol: FilesrvProtocol) -> str:
 
 
 def _host(peer: IPv4Address | IPv6Address) -> str:
-    host = str(peer.host)
-    return host.removeprefix(_MAPPED) if "." in host else host
+    return plain_host(str(peer.host))

@@ -23,8 +23,7 @@ from zope.interface import implementer
 
 from filesrv.small_services.guard import Guard
 from filesrv.small_services.guarded import GuardedService
-from filesrv.transfer.datagrams import plain_host
-from filesrv.transfer.sockets import socket_of
+from filesrv.transfer.sockets import plain_host, socket_of
 from filesrv.wire.datagrams import line_of
 from filesrv.wire.daytime import daytime_line, parse_daytime
 from filesrv.wire.errors import BadArguments

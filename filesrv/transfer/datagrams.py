@@ -17,7 +17,9 @@ from typing import Any
 from twisted.internet.protocol import AbstractDatagramProtocol
 from twisted.internet.udp import Port
 
-__all__ = ["Datagram", "DatagramPort", "DatagramService", "plain_host"]
+from filesrv.transfer.sockets import plain_host
+
+__all__ = ["Datagram", "DatagramPort", "DatagramService"]
 
 #: More than any datagram without the jumbo option has, over IPv6 too.
 _READ_SIZE = 65536
@@ -29,13 +31,6 @@ _AT_ONCE = 64
 _IP_PKTINFO = 8
 _IN_PKTINFO = struct.Struct("=i4s4s")
 _IN6_PKTINFO = struct.Struct("=16sI")
-
-_MAPPED = "::ffff:"
-
-
-def plain_host(host: str) -> str:
-    """C{192.0.2.1} for C{::ffff:192.0.2.1}; other addresses as they are."""
-    return host.removeprefix(_MAPPED) if "." in host else host
 
 
 @dataclass(frozen=True)

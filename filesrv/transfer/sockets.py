@@ -32,6 +32,7 @@ __all__ = [
     "limit_retransmission",
     "peer_user",
     "pending_error",
+    "plain_host",
     "set_read_size",
     "socket_of",
     "tcp_info",
@@ -186,6 +187,11 @@ def forward_half_close(transport: Any, protocol: Any) -> None:
         wrapper.readConnectionLost = protocol.readConnectionLost
         wrapper.writeConnectionLost = protocol.writeConnectionLost
         alsoProvides(wrapper, IHalfCloseableProtocol)
+
+
+def plain_host(host: str) -> str:
+    """C{192.0.2.1} for C{::ffff:192.0.2.1}; other addresses as they are."""
+    return host.removeprefix("::ffff:") if "." in host else host
 
 
 def is_dual_stack(sock: socket.socket) -> bool:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 from twisted.internet.error import CannotListenError
 
-from filesrv.transfer.datagrams import Datagram, DatagramPort, DatagramService, plain_host
+from filesrv.transfer.datagrams import Datagram, DatagramPort, DatagramService
+from filesrv.transfer.sockets import plain_host
 from tests.support.hand_reactor import HandReactor, udp_client
 
 
