@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from filesrv.store.partials import Partials
@@ -125,7 +126,8 @@ class Downloads:
         except BaseException:
             file.close()
             raise
-        os.posix_fadvise(file.descriptor, offset, 0, os.POSIX_FADV_SEQUENTIAL)
+        with suppress(OSError):  # It is advice.
+            os.posix_fadvise(file.descriptor, offset, 0, os.POSIX_FADV_SEQUENTIAL)
         rest = status.size - offset
         row = Unfinished(
             client,

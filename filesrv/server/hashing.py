@@ -121,5 +121,7 @@ async def _read(
         update(data)
         offset += len(data)
         await breathe()
-    if not file.unchanged():
+    with refusals(name):
+        unchanged = file.unchanged()
+    if not unchanged:
         raise Changed

@@ -5,8 +5,9 @@ What a failed system call means to a client: the one table from errno to refusal
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from twisted.logger import Logger
 
@@ -21,7 +22,7 @@ from filesrv.wire.errors import (
 )
 from filesrv.wire.grammar import format_word
 
-__all__ = ["refusals"]
+__all__ = ["close", "refusals"]
 
 _log = Logger()
 
@@ -55,6 +56,15 @@ _BY_ERRNO: dict[int, Callable[[str], FilesrvError]] = {
 
 #: What the client did not cause, and the log should therefore tell.
 _SERVERS_OWN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+
+
+def close(descriptor: int) -> None:
+    """
+    Close it, whatever is said: the descriptor is gone all the same (close(2)), and what
+    had to be on disk was flushed before.
+    """
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 #: What a failure with files of our own can mean to a client, but for a fault of ours.

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 
 from blake3 import blake3
 
+from filesrv.store.failures import close, refusals
 from filesrv.store.root import Root, status_of
 from filesrv.store.space import Space
 from filesrv.wire.errors import BadChecksum
@@ -65,7 +66,7 @@ class Partial:
         try:
             self._blocks = os.open(id + _BLOCKS, flags, 0o600, dir_fd=directory)
         except OSError:
-            os.close(self.descriptor)
+            close(self.descriptor)
             raise
         try:
             self._as_left = self.stat()
@@ -235,10 +236,7 @@ class Partial:
             descriptors = (self.descriptor, self._blocks)
             self.descriptor = self._blocks = -1
             for descriptor in descriptors:
-                # It is closed whatever is said (close(2)), and what had to be on disk
-                # was flushed before.
-                with suppress(OSError):
-                    os.close(descriptor)
+                close(descriptor)
 
 
 def _times(found: os.stat_result) -> tuple[int, int, int]:
@@ -264,7 +262,7 @@ class Partials:
 
     def close(self) -> None:
         """Let go of the directory."""
-        os.close(self._directory)
+        close(self._directory)
 
     @staticmethod
     def new_id() -> str:
@@ -280,11 +278,16 @@ class Partials:
         return Partial(self._directory, id)
 
     def status(self, id: str) -> os.stat_result | None:
-        """Of an unfinished file; L{None} where nothing of it is here."""
-        try:
-            return os.stat(id, dir_fd=self._directory)
-        except FileNotFoundError:
-            return None
+        """
+        Of an unfinished file; L{None} where nothing of it is here.
+
+        @raise FilesrvError: the disk failed, as in what follows.
+        """
+        with refusals(id, ours=True):
+            try:
+                return os.stat(id, dir_fd=self._directory)
+            except FileNotFoundError:
+                return None
 
     def size(self, id: str) -> int:
         """How much of it has arrived; 0 if nothing has."""
@@ -317,5 +320,5 @@ class Partials:
     def remove(self, id: str) -> None:
         """Delete what arrived of an upload."""
         for name in (id, id + _BLOCKS):
-            with suppress(FileNotFoundError):
+            with refusals(id, ours=True), suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._directory)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from filesrv.store.failures import refusals
+from filesrv.store.failures import close, refusals
 from filesrv.wire.errors import BadName, Exists, Internal, NotFound
 from filesrv.wire.grammar import format_word
 from filesrv.wire.names import check_directory, check_name
@@ -74,7 +74,7 @@ class OpenFile:
 
     def close(self) -> None:
         """Let go of the file."""
-        os.close(self.descriptor)
+        close(self.descriptor)
 
     def __enter__(self) -> OpenFile:
         return self
@@ -114,7 +114,7 @@ class Root:
 
     def close(self) -> None:
         """Let go of the directory."""
-        os.close(self.descriptor)
+        close(self.descriptor)
 
     def open(self, name: str) -> OpenFile:
         """
@@ -122,10 +122,13 @@ class Root:
         """
         with refusals(name), self._parent(name) as (parent, leaf):
             descriptor = os.open(leaf, _FILE, dir_fd=parent)
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(descriptor)
-            raise _not_a_file(name, found)
+            try:
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
+                    raise _not_a_file(name, found)
+            except BaseException:
+                close(descriptor)
+                raise
         return OpenFile(descriptor, status_of(found))
 
     def status(self, name: str) -> FileStatus:
@@ -255,11 +258,11 @@ class Root:
         try:
             for part in directory.split("/") if directory else ():
                 below = self._step(descriptor, part, make)
-                os.close(descriptor)
+                close(descriptor)
                 descriptor = below
             yield descriptor
         finally:
-            os.close(descriptor)
+            close(descriptor)
 
     def _step(self, directory: int, part: str, make: bool) -> int:
         """Open the directory C{part}; make it where it is missing and that is wanted."""

@@ -8,6 +8,8 @@ import ctypes
 import errno
 import os
 
+from twisted.logger import Logger
+
 from filesrv.wire.errors import NoSpace
 
 __all__ = ["Space"]
@@ -21,6 +23,8 @@ _CHEAP = frozenset({"ext4", "xfs", "btrfs", "f2fs", "bcachefs", "ocfs2"})
 
 #: Below this, asking costs more than finding out.
 _WORTH_ASKING = 256 * 1024
+
+_log = Logger()
 
 
 class Space:
@@ -56,6 +60,7 @@ class Space:
 
 
 def _lacking(missing: int) -> NoSpace:
+    _log.error("the disk lacks room for {missing} bytes of an upload", missing=missing)
     return NoSpace(f"the server's disk lacks room for {missing} bytes", missing=missing)
 
 
