@@ -31,6 +31,10 @@ def _not_found(name: str) -> FilesrvError:
     return NotFound(f"there is no file {format_word(name)}")
 
 
+def _taken(name: str) -> FilesrvError:
+    return Exists(f"{format_word(name)} is there already")
+
+
 def _in_the_way(name: str) -> FilesrvError:
     return Exists(f"{format_word(name)} is not empty, or a file is where a directory is needed")
 
@@ -41,7 +45,7 @@ _BY_ERRNO: dict[int, Callable[[str], FilesrvError]] = {
     errno.ENOTDIR: _not_found,
     errno.ENXIO: _not_found,  # a socket, or a device without a driver
     errno.ENODEV: _not_found,
-    errno.EEXIST: _in_the_way,
+    errno.EEXIST: _taken,
     errno.ENOTEMPTY: _in_the_way,
     errno.EISDIR: _in_the_way,
     errno.EINVAL: lambda name: BadName(f"{format_word(name)} cannot be the name of that"),

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from filesrv.store.failures import refusals
-from filesrv.wire.errors import BY_CODE, NotFound
+from filesrv.wire.errors import BY_CODE, Exists, NotFound
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,8 @@ def test_what_is_no_failure_of_the_system_passes() -> None:
         raise ZeroDivisionError
     with pytest.raises(NotFound, match="mine"), refusals("f"):
         raise NotFound("mine")
+
+
+def test_a_name_that_was_taken_meanwhile_is_said_to_be_there_already() -> None:
+    with pytest.raises(Exists, match=r"^f is there already$"), refusals("f"):
+        raise FileExistsError(errno.EEXIST, "exists")
