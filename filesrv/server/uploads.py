@@ -19,7 +19,7 @@ from filesrv.store.registry import Claim, Direction, Registry, Unfinished
 from filesrv.store.root import FileStatus, Root, status_of
 from filesrv.transfer.digest import BlockDigests
 from filesrv.wire.endings import Ending
-from filesrv.wire.errors import BadChecksum, BadOffset, NotFound, TooLarge
+from filesrv.wire.errors import BadChecksum, BadOffset, FilesrvError, NotFound, TooLarge
 from filesrv.wire.grammar import MAX_NUMBER, format_word
 
 __all__ = ["Announced", "Upload", "Uploads"]
@@ -27,6 +27,9 @@ __all__ = ["Announced", "Upload", "Uploads"]
 #: Up to this size an upload has no row while it runs: should the daemon be killed in
 #: those milliseconds, so few bytes are sent again in one.
 UNRECORDED_SIZE = 256 * 1024
+
+#: Bytes that make room for a row, and the log that it is written to first, on a full disk.
+ROW_ROOM = 32 * 1024
 
 #: Bytes after which what arrived is flushed to disk, and the row says so.  A power cut
 #: then costs no more than checking so much by its digests.
@@ -147,7 +150,7 @@ class Upload:
                 partials.remove(row.id)
             else:
                 self._keep(ended)
-        except OSError as error:
+        except (OSError, FilesrvError) as error:
             # Who asks for this upload next is told.
             _log.error("{name!r}: {error}", name=row.name, error=error)
         finally:
@@ -168,6 +171,24 @@ class Upload:
             self.uploads.registry.release(
                 self.claim, ended, version=version, delivered=flushed, durable=durable
             )
+            self._see_to_row(ended)
+
+    def _see_to_row(self, ended: Ending) -> None:
+        """
+        A small upload has had no row so far.  Where a full disk does not take it, the last
+        bytes make room for it: without a row, nobody could go on with the rest or remove it.
+        """
+        registry, row = self.uploads.registry, self.claim.row
+        if registry.find(*row.key) is not None:
+            return
+        self.partial.truncate(max(0, self.partial.size - ROW_ROOM))
+        if self.partial.size:
+            with suppress(OSError):
+                self.partial.seal(restored_digests(self.partial).end())
+            version = status_of(self.partial.stat()).version
+            registry.release(registry.claim(row, lambda: None), ended, version=version)
+        if registry.find(*row.key) is None:
+            self.uploads.partials.remove(row.id)
 
     def record(self) -> None:
         """Say that the partial file is as a running upload left it, moments ago."""
