@@ -87,8 +87,8 @@ def test_the_half_that_is_still_open_carries_all_that_is_owed(
     ends = [index for index, packet in enumerate(packets) if "F" in packet.flags]
     client, server = ends
     assert (packets[client].up, packets[server].up) == (True, False)
-    # Whatever the server sent behind the client's FIN, all of it went the one way.
-    assert sum(packet.length for packet in packets[client:] if not packet.up) > SIZE
+    # The server may begin before the FIN arrives; what is left then fits into no buffer.
+    assert packets[server].end - packets[client].ack > SIZE // 2
     assert sum(packet.length for packet in packets[client:] if packet.up) == 0
 
 
