@@ -81,7 +81,8 @@ class Lines(Report):
             self._say("going on")
         elif trouble is not None and not self._troubled:
             until = clock_time(trouble.asks_at)
-            self._say(f"{trouble}; trying again, will {self.final} at {until}")
+            trying = "; trying again" if trouble.attempt else ""
+            self._say(f"{trouble}{trying}, will {self.final} at {until}")
         self._troubled = trouble is not None
 
     def pause(self) -> None:

@@ -30,6 +30,9 @@ __all__ = ["LONGEST_DELAY", "PATIENCE", "Recovery", "Trouble", "always", "never"
 #: Seconds without one new byte after which somebody is asked.
 PATIENCE = 90.0
 
+#: Seconds without one new byte after which it is said, though the connection stands.
+QUIET = 10.0
+
 #: Seconds between two tries: at once the first time, then from the first to the second,
 #: doubled each time.  More would be felt when the link is back, less would knock at a
 #: server that has just come up with every client at once.
@@ -229,9 +232,13 @@ class Recovery:
         """Come back when the patience ends, if no byte moves until then."""
         if self._held_here:
             self._last_byte = self._clock.seconds()
-        left = self._last_byte + self._patience - self._clock.seconds()
-        if left > 0:
-            self._alarm = self._clock.callLater(left, self._watch)
+        quiet = self._clock.seconds() - self._last_byte
+        if quiet < self._patience:
+            if quiet >= QUIET and self.trouble is None:
+                self._say(self._current())
+            until = QUIET if quiet < QUIET else self._patience
+            # Not less than a clock that counts from 1970 can tell apart.
+            self._alarm = self._clock.callLater(max(until - quiet, 0.001), self._watch)
             return
         self._alarm = None
         trouble = self._current()

@@ -180,7 +180,7 @@ def test_without_a_terminal_trouble_is_said_once_and_its_end_once() -> None:
     err = io.StringIO()
     lines = Lines(Console(io.StringIO(), io.StringIO(), err), "stop")
 
-    for attempt in range(5):
+    for attempt in range(1, 5):
         lines.trouble(Trouble(attempt, NotFound("gone"), 90.0))
     lines.trouble(None)
     lines.trouble(None)
@@ -190,6 +190,17 @@ def test_without_a_terminal_trouble_is_said_once_and_its_end_once() -> None:
         f"filesrv: the server says: gone; trying again, will stop at {clock_time(90.0)}"
     )
     assert second == "filesrv: going on"
+
+
+def test_a_standstill_is_not_called_trying_again() -> None:
+    err = io.StringIO()
+    lines = Lines(Console(io.StringIO(), io.StringIO(), err), "stop")
+
+    lines.trouble(Trouble(0, None, 90.0))
+
+    assert err.getvalue() == (
+        f"filesrv: nothing moves, though the connection stands, will stop at {clock_time(90.0)}\n"
+    )
 
 
 def test_json_is_one_object_for_each_file() -> None:

@@ -321,6 +321,37 @@ def test_bytes_that_move_slowly_but_steadily_are_no_trouble() -> None:
 
     assert outcome.result == "done"
     assert patient.questions == []
+    assert patient.troubles[-1] is None
+
+
+def test_a_standstill_is_said_long_before_the_patience_ends() -> None:
+    patient = Patient(patience=90)
+    patient.run(silence)
+
+    patient.pass_time(9.5)
+    assert patient.troubles == []
+    patient.pass_time(1)
+
+    (trouble,) = patient.troubles
+    assert trouble is not None
+    assert (trouble.attempt, trouble.asks_at - START) == (0, 90)
+    patient.recovery.moved()
+    assert patient.troubles[-1] is None
+
+
+def test_bytes_every_few_seconds_are_nothing_to_talk_about() -> None:
+    patient = Patient(patience=90)
+
+    async def slow(connection: Any) -> str:
+        for _ in range(50):
+            await deferLater(patient.clock, 9)
+            patient.recovery.moved()
+        return "done"
+
+    outcome = patient.run(slow)
+    patient.pass_time(500)
+
+    assert outcome.result == "done"
     assert patient.troubles == []
 
 
