@@ -95,7 +95,8 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
 def _too_late(key: str, measured: Measured, settings: Settings) -> list[str]:
     """What took longer than it may."""
     stops = key in ("server stopped", "client stopped")
-    notice = (settings.stall_timeout if stops else settings.dead_after) + LEEWAY
+    # Who is stopped has buffers that go on taking bytes for a few seconds.
+    notice = settings.stall_timeout + 3 * LEEWAY if stops else settings.dead_after + LEEWAY
     limits = {
         "the server's notice": (measured.server_noticed, notice),
         "the client's notice": (measured.client_noticed, notice),

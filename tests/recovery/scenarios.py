@@ -259,8 +259,9 @@ class _Measuring:
         return self.site.daemon.partials if directory.is_dir() else []
 
     def _server_notices(self, cut: float, count: int) -> None:
-        wait_until(lambda: len(self.site.left(cut)) >= count, self._longest, "the server's notice")
-        left = self.site.left(cut)[:count]
+        broken = self.site.broken
+        wait_until(lambda: len(broken(cut)) >= count, self._longest, "the server's notice")
+        left = broken(cut)[:count]
         self.result.server_noticed = max(at for at, _ in left) - cut
         self.result.server_saw = sorted({ending for _, ending in left})
 

@@ -176,12 +176,16 @@ class Site:
 
     def left(self, since: float) -> list[tuple[float, str]]:
         """When connections have ended at the daemon, and how."""
-        found = []
-        for line, at in zip(list(self.log), self.log.times, strict=False):
-            match = re.search(r"left: (\S+)", line)
-            if match and at >= since:
-                found.append((at, match[1]))
-        return found
+        return self._said(r" left: (\S+)$", since)
+
+    def broken(self, since: float) -> list[tuple[float, str]]:
+        """When transfers have ended at the daemon before they were complete, and how."""
+        return self._said(r"load of .*, (?!complete)(\S+)$", since)
+
+    def _said(self, pattern: str, since: float) -> list[tuple[float, str]]:
+        pairs = zip(self.log.times, list(self.log), strict=False)
+        found = ((at, re.search(pattern, line)) for at, line in pairs if at >= since)
+        return [(at, match[1]) for at, match in found if match]
 
     def moved(self, name: str, since: int = 0) -> list[int]:
         """

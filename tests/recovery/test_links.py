@@ -4,6 +4,8 @@ The real daemon and the real client, on links that break in every way of the tab
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.recovery.endings import Told
@@ -27,6 +29,10 @@ SEEN_BY_SERVER = {
     "idle": {"dead-keepalive"},
 }
 
+#: The machine of a program that was stopped goes on taking bytes for a few seconds, until
+#: its buffers are full.
+STALLED = QUICK.stall_timeout + 2 * LEEWAY
+
 #: What ends at once is not waited for.
 AT_ONCE = {"reset", "restarted", "name"}
 
@@ -37,7 +43,9 @@ WORDS = {
     "one way, download": "the server, or the way to it, is gone",
     "interface, download": "the server, or the way to it, is gone",
     "cable, upload": "nothing is acknowledged",
-    "killed": "the server closed the connection",
+    "killed": "the connection was reset|the server closed the connection",
+    "reset": "the connection was reset",
+    "killed, download": "the server closed the connection",
     "server stopped": "nothing moved for too long",
     "moved": "nothing is acknowledged",
     "takeover": "nothing is acknowledged",
@@ -67,7 +75,7 @@ def test_bytes_that_the_receiver_had_are_not_sent_again(measured: Measured, key:
 
 @pytest.mark.parametrize("key", SEEN_BY_SERVER)
 def test_the_daemon_notices_in_time_and_says_how_it_ended(measured: Measured, key: str) -> None:
-    limit = QUICK.stall_timeout if key == "client stopped" else QUICK.dead_after
+    limit = STALLED if key == "client stopped" else QUICK.dead_after
     assert measured.server_noticed is not None
     assert measured.server_noticed <= (0 if key in AT_ONCE else limit) + LEEWAY
     assert measured.server_saw
@@ -76,11 +84,11 @@ def test_the_daemon_notices_in_time_and_says_how_it_ended(measured: Measured, ke
 
 @pytest.mark.parametrize("key", [key for key in TRANSFERS if TRANSFERS[key].client_notices])
 def test_the_client_notices_in_time_and_says_what_is_wrong(measured: Measured, key: str) -> None:
-    limit = QUICK.stall_timeout if key == "server stopped" else QUICK.dead_after
+    limit = STALLED if key == "server stopped" else QUICK.dead_after
     soon = key in AT_ONCE or TRANSFERS[key].server_dies
     assert measured.client_noticed is not None
     assert measured.client_noticed <= (0 if soon else limit) + LEEWAY
-    assert WORDS.get(key, "") in measured.client_saw
+    assert re.search(WORDS.get(key, ""), measured.client_saw)
 
 
 @pytest.mark.parametrize("key", ["idle"])
@@ -104,7 +112,7 @@ def test_bytes_flow_again_within_two_seconds_of_the_next_try(measured: Measured,
 def test_a_newcomer_goes_on_though_the_server_believes_in_the_old_connection(
     measured: Measured, key: str
 ) -> None:
-    assert "left: taken-over" in measured.log
+    assert re.search(r"upload of big: \d+ bytes .*, taken-over$", measured.log, re.MULTILINE)
     assert measured.after_try is not None
     assert measured.after_try <= 2
 
