@@ -53,6 +53,8 @@ def upload(
         raise click.UsageError("--as names one FILE; --into takes several")
     if as_name is not None and into:
         raise click.UsageError("--as or --into, not both")
+    if as_name is not None and as_name.endswith("/") and not recursive:
+        raise click.UsageError("--as is the whole name; --into names a directory")
     if "-" in files and (len(files) > 1 or as_name is None):
         raise click.UsageError("- is uploaded alone and needs --as NAME")
 
@@ -79,6 +81,8 @@ def download(names: tuple[str, ...], output: str | None, recursive: bool) -> Job
     NAME may be a pattern with * ? [ and **, which the server's names are matched with.
     Several files go to a directory, one to a file if PATH is none.
     """
+    if output == "":
+        raise click.UsageError("-o needs a PATH")
 
     async def job(session: Session) -> None:
         from filesrv.client import copying

@@ -116,6 +116,8 @@ def test_without_options_the_defaults_are_those_of_the_documentation(parsed: Par
         ("rename", "one"),
         ("upload", "a", "b", "--as", "c"),
         ("upload", "a", "--as", "c", "--into", "d"),
+        ("upload", "a", "--as", "d/"),
+        ("download", "f", "-o", ""),
         ("upload", "-"),
         ("upload", "-", "a", "--as", "c"),
         ("hash", "f", "--algorithm", "md5"),
