@@ -239,9 +239,9 @@ class Partial:
                 close(descriptor)
 
 
-def _times(found: os.stat_result) -> tuple[int, int, int]:
-    """What the kernel changes with every write."""
-    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+def _times(found: os.stat_result) -> tuple[int, int]:
+    """What the kernel changes with every write, and not for a new or a lost name."""
+    return (found.st_mtime_ns, found.st_size)
 
 
 class Partials:

@@ -254,9 +254,12 @@ class Root:
     @contextmanager
     def _directory(self, directory: str, make: bool = False) -> Iterator[int]:
         self._check_there()
+        if not directory:  # Nothing to open, of which there may be no more.
+            yield self.descriptor
+            return
         descriptor = os.dup(self.descriptor)
         try:
-            for part in directory.split("/") if directory else ():
+            for part in directory.split("/"):
                 below = self._step(descriptor, part, make)
                 close(descriptor)
                 descriptor = below
