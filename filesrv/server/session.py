@@ -202,7 +202,10 @@ class Session:
         self._connection.write(line + self._eol)
 
     async def reply_lines(self, lines: Iterable[str], **fields: object) -> None:
-        encoded = [line.encode("utf-8") for line in lines]
+        encoded = []
+        for line in lines:
+            encoded.append(line.encode("utf-8"))
+            await self.breathe()
         self.reply("", lines=len(encoded), **fields)
         rest = iter(encoded)
         while batch := list(islice(rest, BATCH)):

@@ -306,3 +306,18 @@ class TestHalfClosing:
         assert client.end_seen
         assert closed == [False, False, True]
         assert client.new() == b""
+
+
+def test_a_long_reply_is_made_between_those_to_others(server: Server) -> None:
+    many, one = server.connect(), server.connect()
+    server.reactor.ticks = 0.003
+    many.send(b"HELP\n")
+    one.send(b"ECHO a\n")
+
+    server.reactor.turn()
+    server.reactor.turn()
+    assert one.new() == b"a\n"
+    assert many.new() == b""
+
+    server.settle()
+    assert many.new().count(b"\n") > 10
