@@ -10,6 +10,9 @@ from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["Buckets"]
 
+#: Seconds between two looks through all buckets at least: it takes a fraction of a millisecond.
+_SWEEP_EVERY = 0.1
+
 
 class Buckets:
     """
@@ -30,6 +33,7 @@ class Buckets:
         self._most = most
         # When each will be full again; the one that was used last stands last.
         self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._swept_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._full_at)
@@ -55,8 +59,22 @@ class Buckets:
 
     def _has_room(self, now: float) -> bool:
         while self._full_at:
-            oldest, full_at = next(iter(self._full_at.items()))
-            if now < full_at <= self._latest(now):
-                return len(self._full_at) < self._most
+            oldest = next(iter(self._full_at))
+            if not self._is_full(oldest, now):
+                break
             del self._full_at[oldest]
-        return True
+        if len(self._full_at) >= self._most:
+            self._sweep(now)
+        return len(self._full_at) < self._most
+
+    def _sweep(self, now: float) -> None:
+        """One that was emptied, in front, must not keep the places of all behind it."""
+        if 0 <= now - self._swept_at < _SWEEP_EVERY:
+            return
+        self._swept_at = now
+        for address in [each for each in self._full_at if self._is_full(each, now)]:
+            del self._full_at[address]
+
+    def _is_full(self, address: str, now: float) -> bool:
+        """Or the clock was set back since."""
+        return not now < self._full_at[address] <= self._latest(now)

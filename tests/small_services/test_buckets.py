@@ -71,6 +71,18 @@ def test_forged_addresses_do_not_refill_a_bucket(clock: Clock) -> None:
     assert not buckets.take("victim", 1)
 
 
+def test_an_empty_bucket_does_not_keep_the_places_of_others_that_are_full(clock: Clock) -> None:
+    buckets = Buckets(clock, rate=10, burst=100, most=50)
+    assert buckets.take("emptied", 100)
+    for number in range(49):
+        assert buckets.take(f"forged {number}", 1)
+    assert not buckets.take("somebody new", 1)
+    clock.advance(0.1)
+    assert buckets.take("somebody new", 1)
+    assert len(buckets) == 2
+    assert not buckets.take("emptied", 2)
+
+
 def test_a_clock_that_is_set_back_locks_nobody_out(clock: Clock) -> None:
     buckets = Buckets(clock, rate=10, burst=100, most=2)
     assert buckets.take("a", 50)
