@@ -54,7 +54,11 @@ class EchoSocket(Port):
         self._hearer: Hearer | None = hearer
         try:
             self.startListening()
-            self.connect(server.host, server.port)
+            # Twisted's connect() drops the scope of link-local addresses.
+            found = socket.getaddrinfo(
+                server.host, server.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+            )
+            self.socket.connect(found[0][4])
         except CannotListenError as error:
             raise error.socketError from error
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -120,6 +121,17 @@ def test_a_server_that_cannot_be_reached_is_an_error_and_leaves_nothing(
         EchoSocket(reactor, IPv6Address("UDP", "fe80::1", 9), ears)
     reactor.turn()
     assert reactor.readers == []
+
+
+def test_the_scope_of_an_address_is_kept(reactor: HandReactor, ears: Ears) -> None:
+    number: int | None = 0
+    try:
+        EchoSocket(reactor, IPv6Address("UDP", "fe80::1%lo", 9), ears).close()
+    except OSError as error:
+        number = error.errno
+    # Few machines have a way to such addresses on loopback; but it was clear where to look.
+    assert number in {0, errno.ENETUNREACH}
+    reactor.turn()
 
 
 def test_after_its_end_nothing_is_heard(
