@@ -4,7 +4,8 @@ The verbs that ask the small services, each with a server and port of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,6 +35,18 @@ def _server(host: str, port: int) -> ServerAddress:
     return ServerAddress(host, port)
 
 
+class _Seconds(click.FloatRange):
+    """Not a number is in every range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
+
+
 @click.command()
 @click.argument("host")
 @click.argument("port", type=_PORT, default=_DAYTIME_PORT, metavar="[PORT]")
@@ -59,7 +72,7 @@ def daytime(host: str, port: int, difference: bool) -> Job:
 @click.argument("port", type=_PORT)
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.001, 3600),
+    type=_Seconds(0.001, 3600),
     default=_TIMEOUT,
     show_default=True,
     metavar="SECONDS",

@@ -444,6 +444,7 @@ def test_the_command_does_not_wait_for_ever_for_who_says_nothing(tmp_path: Path)
         ["localhost", "nine"],
         ["localhost", "9007", "--timeout", "0"],
         ["localhost", "9007", "--timeout", "soon"],
+        ["localhost", "9007", "--timeout", "nan"],
         ["", "9007"],
         ["localhost", "9007", "more"],
     ],
