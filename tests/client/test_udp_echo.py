@@ -502,6 +502,7 @@ def test_a_signal_to_the_command_in_a_pipe_ends_it_with_the_sum(port: int, tmp_p
     os.write(child.stdin.fileno(), b"hello\n")
     assert child.stdout.readline().endswith(b" ms  hello\n")
     child.send_signal(signal.SIGINT)
+    child.wait(PATIENCE)  # communicate() closes its stdin, which would be another end
     rest, _ = child.communicate(timeout=PATIENCE)
     assert rest.startswith(b"1 sent, 1 received, 0 lost")
     assert child.returncode == 130
