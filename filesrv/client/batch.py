@@ -9,7 +9,7 @@ import errno
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from filesrv.client.connection import Connection
 from filesrv.client.errors import Busy, ClientError, FetchIncomplete, SomeFailed
@@ -80,13 +80,12 @@ class Batch:
             Deferred.fromCoroutine(self._work(connection, todo))
             for _ in range(min(self._width, len(self._waiting)))
         ]
-        together = gatherResults(workers, consumeErrors=True)
-        try:
-            await together
-        except FirstError as first:
-            for worker in workers:
-                worker.cancel()
-            first.subFailure.raiseException()
+        # All of them are waited for: what ends the connection makes the others fail, too,
+        # and perhaps sooner, but is the one to be told of.
+        outcomes: list[tuple[bool, Any]] = await DeferredList(workers, consumeErrors=True)
+        errors = [failure.value for succeeded, failure in outcomes if not succeeded]
+        if errors:
+            raise min(errors, key=worth_retrying)
 
     async def run(self, recovery: Recovery) -> None:
         """
@@ -122,6 +121,7 @@ class Batch:
                 await self._one(connection, task)
             except (FilesrvError, ClientError, OSError, MalformedReply) as error:
                 if not self._only_this(error):
+                    list(todo)  # Nobody takes another one.
                     raise
                 self._errors.append(error)
                 if self._count > 1:

@@ -123,7 +123,7 @@ class Recovery:
         self._jitter = jitter
         self._connection: Connection | None = None
         self._known_good = False
-        self._attempt = self._moves = 0
+        self._attempt = 0
         self._cause: Exception | None = None
         self._last_byte = clock.seconds()
         self._alarm: IDelayedCall | None = None
@@ -158,7 +158,6 @@ class Recovery:
     def moved(self) -> None:
         """A new byte arrived where it belongs."""
         self._last_byte = self._clock.seconds()
-        self._moves += 1
         if self.trouble is not None or self._question is not None:
             self._attempt, self._cause = 0, None
             self._withdraw_question()
@@ -187,7 +186,6 @@ class Recovery:
         self, operation: Callable[[Connection], Coroutine[Any, Any, Result]]
     ) -> Result:
         while True:
-            began = self._moves
             try:
                 return await operation(await self.connection())
             except Exception as error:
@@ -195,8 +193,6 @@ class Recovery:
                 if not (known_server or worth_retrying(error)):
                     raise
                 self._cause = error
-            if self._moves != began:
-                self._attempt = 0
             self._attempt += 1
             self._say(self._current())
             await deferLater(self._clock, self._delay(), lambda: None)

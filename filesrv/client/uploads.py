@@ -23,7 +23,7 @@ from filesrv.client.sources import Source
 from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, differing_blocks
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.send import FileShrank
-from filesrv.wire.errors import BadChecksum, BadOffset, Exists, FilesrvError, NotFound
+from filesrv.wire.errors import BadChecksum, BadOffset, FilesrvError, NotFound
 from filesrv.wire.names import check_name
 
 __all__ = ["Upload", "Uploads"]
@@ -157,7 +157,7 @@ class Uploads:
         if self._pace is not None:
             await deferLater(self._reactor, self._pace.take(len(data)), lambda: None)
         journey.at(0)
-        again, upload.maybe_stored = upload.maybe_stored, True
+        upload.maybe_stored = True
         upload.digests.advance(source.size)
         try:
             await connection.upload_small(
@@ -167,10 +167,6 @@ class Uploads:
                 modified=source.modified,
                 if_absent=self._if_absent,
             )
-        except Exists:
-            # If an earlier try was stored and only its reply was lost, it is ours.
-            if not (again and await self._is_stored(connection, upload, source)):
-                raise
         except BadChecksum:
             await self._differs(connection, upload, [0])
             await self._small(connection, upload, source, journey)

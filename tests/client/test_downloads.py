@@ -294,10 +294,13 @@ def test_a_place_that_cannot_be_written_does_not_keep_the_others(desk: Desk) -> 
     assert desk.files == {"b": b"b"}
 
 
+@pytest.mark.parametrize("others", [(), ("g", "h")])
 def test_a_full_disk_ends_the_run_and_keeps_what_arrived(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, others: tuple[str, ...]
 ) -> None:
     desk.network.server.put("f", LARGE)
+    for name in others:
+        desk.network.server.put(name, LARGE)
     real = os.pwrite
 
     def full(descriptor: int, data: bytes, offset: int) -> int:
@@ -309,10 +312,11 @@ def test_a_full_disk_ends_the_run_and_keeps_what_arrived(
     monkeypatch.setattr(os, "pwrite", full)
 
     with pytest.raises(OSError, match="No space"):
-        desk.download("f")
+        desk.download("f", *others)
 
     assert LARGE.startswith(desk.files[".f.filesrv-part"])
     assert desk.network.connections == 1
+    assert desk.network.down < 2 * MIB
 
 
 def test_the_rate_is_kept(desk: Desk) -> None:

@@ -154,8 +154,9 @@ def test_only_one_process_at_a_time_has_it(path: Path) -> None:
     opened(path).close()
 
 
+@pytest.mark.parametrize("begun_again", [False, True])
 def test_what_was_published_meanwhile_is_not_written_into(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, begun_again: bool
 ) -> None:
     """Opened before the other run gave it its name, locked after."""
     import fcntl
@@ -164,9 +165,13 @@ def test_what_was_published_meanwhile_is_not_written_into(
     first.begin(head()).write(OLD)
     real: Callable[[int, int], None] = fcntl.flock
 
+    part = path.parent / ".f.filesrv-part"
+
     def late(descriptor: int, operation: int) -> None:
         monkeypatch.setattr(fcntl, "flock", real)
         first.publish()
+        if begun_again:
+            part.write_bytes(b"")
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)

@@ -431,6 +431,32 @@ def test_every_line_and_byte_gives_a_server_another_stall_time() -> None:
     result_of(done)
 
 
+def test_a_server_is_not_blamed_while_our_own_sink_has_no_room() -> None:
+    wire = Wire()
+    done, _ = wire.fetch(3)
+    wire.say(b"OK\n")
+    wire.protocol.hold(True)
+
+    wire.clock.pump([1.0] * 1000)
+
+    wire.protocol.hold(False)
+    wire.say(b"abcOK\n")
+    result_of(done)
+
+
+def test_a_server_that_goes_on_when_there_is_room_again_is_watched_again() -> None:
+    wire = Wire()
+    done, _ = wire.fetch(3)
+    wire.protocol.hold(True)
+    wire.clock.pump([1.0] * 10)
+    wire.protocol.hold(False)
+
+    wire.clock.pump([1.0] * 310)
+
+    with pytest.raises(ConnectionEnded):
+        result_of(done)
+
+
 def test_nothing_is_asked_of_an_idle_server() -> None:
     wire = Wire()
 

@@ -14,7 +14,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 
-from filesrv.client import connect
+from filesrv.client import connect, resolver
 from filesrv.client.errors import CannotConnect
 from filesrv.client.resolver import NameNotResolved, resolve
 from filesrv.wire.replies import MalformedReply
@@ -132,7 +132,8 @@ async def test_a_name_is_never_taken_for_an_option_or_a_program(
 
 
 @pytest_twisted.ensureDeferred
-async def test_cancelling_ends_the_child(reactor: Any) -> None:
+async def test_cancelling_ends_the_child(reactor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolver, "_ASK", "import time; time.sleep(600)")
     before = _children()
     asked = resolve(reactor, "localhost", 80)
     started = _children() - before
