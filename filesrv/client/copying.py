@@ -63,6 +63,7 @@ async def upload(
             uploads[0].shown = uploads[0].name
         else:
             uploads = _found(report, files, as_name, into, recursive)
+            _check_names(uploads)
         report.expect(len(uploads), sum(_size(each.path) for each in uploads))
         runs = Uploads(
             session.reactor,
@@ -97,6 +98,18 @@ def _found(
                 name = "/".join([as_name.rstrip("/"), *found.name.split("/")[1:]])
             uploads.append(Upload(found.path, name))
     return uploads
+
+
+def _check_names(uploads: Sequence[Upload]) -> None:
+    """
+    @raise ClientError: two files would get one name.
+    """
+    taken: dict[str, str] = {}
+    for each in uploads:
+        other = taken.setdefault(each.name, each.path)
+        if other != each.path:
+            both = f"{format_word(other)} and {format_word(each.path)}"
+            raise ClientError(f"{both} would both become {format_word(each.name)} there")
 
 
 def _size(path: str) -> int:

@@ -72,5 +72,5 @@ def _local(error: OSError) -> tuple[str, int]:
     what = error.strerror or str(error)
     message = f"{error.filename}: {what}" if error.filename else what
     if error.errno in _LATER:
-        return f"{message} (here, not on the server); what arrived is kept", GIVEN_UP
+        return f"{message} (here, not on the server)", GIVEN_UP
     return message, USAGE if error.errno in _USAGE else REFUSED

@@ -4,6 +4,7 @@ What a command works with: the server, the console, the user's state and setting
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -87,11 +88,12 @@ class Session:
 
     def journal(self) -> Journal:
         """
-        What uploads to this server were begun from.
-
-        @raise OSError: the state directory cannot be made.
+        What uploads to this server were begun from.  Without a state directory nothing is
+        remembered from run to run, and every upload works all the same.
         """
-        return Journal(self.state.directory("uploads"), str(self.server))
+        with suppress(OSError):
+            self.state.directory("uploads")
+        return Journal(self.state.path / "uploads", str(self.server))
 
     def _token(self) -> str | None:
         if not self.settings.use_token:

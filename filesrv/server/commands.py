@@ -16,7 +16,7 @@ from typing import Any
 from filesrv.server.downloads import RESUME, Download
 from filesrv.server.hashing import ALGORITHMS
 from filesrv.server.port import ConnectionEnded, PayloadCut, Port
-from filesrv.server.uploads import Announced, Upload
+from filesrv.server.upload import Announced, Upload
 from filesrv.store.registry import Direction, Unfinished
 from filesrv.store.root import Entry
 from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, split_digests

@@ -51,10 +51,13 @@ class Download:
         self.downloads.registry.record(self.claim, delivered=self.offset + self.delivered())
 
     def finish(self) -> None:
-        """All of it was sent."""
+        """All that was asked for was sent."""
         self.complete = True
         self._close()
-        self.downloads.registry.finish(self.claim)
+        if self.offset + self.length == self.file.status.size:
+            self.downloads.registry.finish(self.claim)
+        else:  # A part of it says nothing about a download of the whole that broke.
+            self.downloads.registry.leave(self.claim)
 
     def release(self, ended: Ending) -> None:
         """Stop, and keep how much the client has."""
@@ -116,18 +119,8 @@ class Downloads:
             offset = 0
             if remembered is not None:
                 offset, version = remembered.delivered, version or remembered.version
-        file = self.root.open(name)
-        try:
-            status = file.status
-            if version is not None and version != status.version:
-                raise Changed(version=status.version, size=status.size)
-            if offset > status.size:
-                raise BadOffset(f"the file has {status.size} bytes", size=status.size)
-        except BaseException:
-            file.close()
-            raise
-        with suppress(OSError):  # It is advice.
-            os.posix_fadvise(file.descriptor, offset, 0, os.POSIX_FADV_SEQUENTIAL)
+        file = self._open(name, offset, version)
+        status = file.status
         rest = status.size - offset
         row = Unfinished(
             client,
@@ -140,14 +133,22 @@ class Downloads:
         )
         claim = self.registry.claim(row, on_taken_over)
         last = remembered.ended if remembered is not None and offset else None
-        download = Download(
-            self,
-            claim,
-            file,
-            offset,
-            rest if length is None else min(length, rest),
-            last,
-            delivered,
-        )
+        wanted = rest if length is None else min(length, rest)
+        download = Download(self, claim, file, offset, wanted, last, delivered)
         self.active.add(download)
         return download
+
+    def _open(self, name: str, offset: int, version: str | None) -> OpenFile:
+        file = self.root.open(name)
+        try:
+            status = file.status
+            if version is not None and version != status.version:
+                raise Changed(version=status.version, size=status.size)
+            if offset > status.size:
+                raise BadOffset(f"the file has {status.size} bytes", size=status.size)
+        except BaseException:
+            file.close()
+            raise
+        with suppress(OSError):  # It is advice.
+            os.posix_fadvise(file.descriptor, offset, 0, os.POSIX_FADV_SEQUENTIAL)
+        return file

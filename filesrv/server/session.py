@@ -148,6 +148,8 @@ class Session:
     def half_closed(self) -> None:
         """The peer will send no more, and all that it sent was delivered."""
         self.ending = self.ending or Ending.CLOSED
+        if self.phase is Phase.SKIPPING_LINE:
+            self._refuse(LineTooLong())
         self._end_receiving(PayloadCut(self.ending))
         self.close()
 

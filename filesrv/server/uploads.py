@@ -1,21 +1,22 @@
 """
-Uploads of the daemon: what the registry, the partial files, their digests and the
-published files have to do with each other.
+The uploads of all clients: who goes on with what, from where, and what becomes of those
+that nobody comes back for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from twisted.logger import Logger
 
 from filesrv.server.hashing import Hashes
 from filesrv.server.trust import restored_digests, trusted, verified_prefix
+from filesrv.server.upload import Announced, Upload
 from filesrv.store.failures import refusals
-from filesrv.store.partials import Partial, Partials
-from filesrv.store.registry import Claim, Direction, Registry, Unfinished
+from filesrv.store.partials import Partials
+from filesrv.store.registry import Direction, Registry, Unfinished
 from filesrv.store.root import FileStatus, Root, status_of
 from filesrv.transfer.digest import BlockDigests
 from filesrv.wire.endings import Ending
@@ -24,185 +25,7 @@ from filesrv.wire.grammar import MAX_NUMBER, format_word
 
 __all__ = ["Announced", "Upload", "Uploads"]
 
-#: Up to this size an upload has no row while it runs: should the daemon be killed in
-#: those milliseconds, so few bytes are sent again in one.
-UNRECORDED_SIZE = 256 * 1024
-
-#: Bytes that make room for a row, and the log that it is written to first, on a full disk.
-ROW_ROOM = 32 * 1024
-
-#: Bytes after which what arrived is flushed to disk, and the row says so.  A power cut
-#: then costs no more than checking so much by its digests.
-FLUSH_EVERY = 256 * 1024 * 1024
-
 _log = Logger()
-
-
-@dataclass(frozen=True)
-class Announced:
-    """
-    What the line of an UPLOAD says.
-
-    @ivar offset: exactly there; L{None} for wherever it broke.
-    @ivar exclusive: whether the file may not replace another.
-    @ivar modified: the time for the file, in nanoseconds since the epoch.
-    """
-
-    name: str
-    size: int
-    offset: int | None = None
-    exclusive: bool = False
-    modified: int | None = None
-
-
-@dataclass(eq=False)
-class Upload:
-    """
-    One upload that is going on; the sink of its payload.
-
-    @ivar offset: where it went on.
-    @ivar last: how the connection before this one ended, if there was one.
-    """
-
-    uploads: Uploads
-    claim: Claim
-    partial: Partial
-    digests: BlockDigests
-    offset: int
-    last: Ending | None
-
-    @property
-    def moved(self) -> int:
-        """Bytes that came over this connection."""
-        return self.partial.size - self.offset
-
-    @property
-    def length(self) -> int:
-        """Bytes that are still to come."""
-        return self.claim.row.size - self.partial.size
-
-    def start(self) -> None:
-        """
-        Make ready to go on at L{offset}, and let the registry know.
-
-        @raise FilesrvError: there is no room for the rest.
-        @raise OSError: the disk failed.
-        """
-        row, partial = self.claim.row, self.partial
-        if partial.size != self.offset:
-            partial.truncate(self.offset)
-        self.digests = restored_digests(partial)
-        if row.size > UNRECORDED_SIZE:
-            with suppress(OSError):  # Its place is taken before the disk's last bytes are.
-                partial.seal(self.digests.end())
-            partial.reserve(self.uploads.partials.space, self.length)
-            partial.seal(self.digests.end())
-        self.record()
-        if row.delivered > self.offset:
-            # What comes now is not on disk as what was there before is.
-            self._flush()
-
-    def write(self, data: bytes | memoryview) -> None:
-        """
-        Take the next bytes.
-
-        @raise FilesrvError: the disk does not; what it took is kept.
-        """
-        known = len(self.digests.complete)
-        before = self.partial.size
-        with refusals(self.claim.row.name, ours=True):
-            try:
-                self.partial.write(data)
-            finally:
-                # Of what a full disk took in part, too.
-                self.digests.update(memoryview(data)[: self.partial.size - before])
-                try:
-                    if len(self.digests.complete) > known:
-                        self.partial.save_blocks(known, bytes(self.digests.complete[known:]))
-                finally:
-                    if self.claim.row.size > UNRECORDED_SIZE:
-                        self.partial.seal(self.digests.end())
-            if self.partial.size // FLUSH_EVERY > before // FLUSH_EVERY:
-                self._flush()
-
-    def publish(self) -> None:
-        """
-        Give the whole file its name; on disk when this returns.
-
-        @raise FilesrvError: the name is taken, or the disk failed; all is kept.
-        """
-        row, uploads = self.claim.row, self.uploads
-        with refusals(row.name):
-            self.partial.publish(uploads.root, row.name, not row.exclusive, row.modified)
-            status = status_of(self.partial.stat())
-        self._leave()
-        uploads.registry.finish(self.claim)
-        uploads.hashes.know(status, self.digests.blocks())
-
-    def release(self, ended: Ending) -> None:
-        """Stop, and keep what arrived.  Does nothing after L{publish}, or twice."""
-        registry, row, partials = self.uploads.registry, self.claim.row, self.uploads.partials
-        try:
-            if registry.active(*row.key) is not self.claim:
-                return
-            if self.partial.size == 0 < row.size or partials.status(row.id) is None:
-                registry.finish(self.claim)
-                partials.remove(row.id)
-            else:
-                self._keep(ended)
-        except (OSError, FilesrvError) as error:
-            # Who asks for this upload next is told.
-            _log.error("{name!r}: {error}", name=row.name, error=error)
-        finally:
-            self._leave()
-
-    def _keep(self, ended: Ending) -> None:
-        durable = self.uploads.root.durable and self.claim.row.size > UNRECORDED_SIZE
-        version, flushed = None, None
-        try:
-            self.partial.give_back()
-            with suppress(OSError):  # Without a seal, the version tells of a small file.
-                self.partial.seal(self.digests.end())
-            if durable:
-                self.partial.flush()
-                flushed = self.partial.size
-            version = None if self.partial.touched else status_of(self.partial.stat()).version
-        finally:
-            self.uploads.registry.release(
-                self.claim, ended, version=version, delivered=flushed, durable=durable
-            )
-            self._see_to_row(ended)
-
-    def _see_to_row(self, ended: Ending) -> None:
-        """
-        A small upload has had no row so far.  Where a full disk does not take it, the last
-        bytes make room for it: without a row, nobody could go on with the rest or remove it.
-        """
-        registry, row = self.uploads.registry, self.claim.row
-        if registry.find(*row.key) is not None:
-            return
-        self.partial.truncate(max(0, self.partial.size - ROW_ROOM))
-        if self.partial.size:
-            with suppress(OSError):
-                self.partial.seal(restored_digests(self.partial).end())
-            version = status_of(self.partial.stat()).version
-            registry.release(registry.claim(row, lambda: None), ended, version=version)
-        if registry.find(*row.key) is None:
-            self.uploads.partials.remove(row.id)
-
-    def record(self) -> None:
-        """Say that the partial file is as a running upload left it, moments ago."""
-        if self.claim.row.size > UNRECORDED_SIZE:
-            self.uploads.registry.record(self.claim)
-
-    def _flush(self) -> None:
-        if self.uploads.root.durable:
-            self.partial.flush()
-            self.uploads.registry.record(self.claim, delivered=self.partial.size, durable=True)
-
-    def _leave(self) -> None:
-        self.partial.close()
-        self.uploads.active.discard(self)
 
 
 class Uploads:
@@ -367,7 +190,8 @@ class Uploads:
     def record(self) -> None:
         """Say of every upload, every few seconds, that it is going on."""
         for upload in self.active:
-            upload.record()
+            with suppress(FilesrvError, OSError):  # A disk without room has had it logged.
+                upload.record()
 
     def held(self, client: str, name: str) -> Unfinished | None:
         """The unfinished upload of that name, if this client has one."""

@@ -52,6 +52,9 @@ _BY_ERRNO: dict[int, Callable[[str], FilesrvError]] = {
     errno.ENAMETOOLONG: lambda name: BadName("the name is too long for the server's disk"),
     errno.EACCES: lambda name: Denied("the server may not do that"),
     errno.EPERM: lambda name: Denied("the server may not do that"),
+    errno.EXDEV: lambda name: Denied(
+        f"{format_word(name)} is on another disk than the server's own; nothing can be moved there"
+    ),
     errno.EROFS: lambda name: Denied("the server's files are read-only"),
     errno.ENOSPC: lambda name: NoSpace(),
     errno.EDQUOT: lambda name: NoSpace(),

@@ -218,6 +218,10 @@ class Registry:
             with suppress(FilesrvError):
                 self.forget(claim.row)
 
+    def leave(self, claim: Claim) -> None:
+        """Stop working on a transfer; its row, if it has one, stays as it was."""
+        self._unclaim(claim)
+
     def forget(self, row: Unfinished) -> None:
         """Remove the row of a transfer, if it has one."""
         self._db.write(

@@ -8,6 +8,7 @@ leads out of the root (openat(2), O_NOFOLLOW).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -176,6 +177,8 @@ class Root:
             found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
                 os.rmdir(leaf, dir_fd=parent)
+            elif name.endswith("/"):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             else:
                 os.unlink(leaf, dir_fd=parent)
             self._flush(parent)
@@ -187,9 +190,12 @@ class Root:
         @raise NotFound: nothing has the old name.
         @raise Exists: the new name is a directory's, or leads through a file.
         """
-        old, new = _without_slash(old), _without_slash(new)
+        directories = old.endswith("/") or new.endswith("/")
+        old, new = _without_slash(old), check_name(_without_slash(new))
         with refusals(old), self._parent(old) as (source, leaf):
             found = os.stat(leaf, dir_fd=source, follow_symlinks=False)
+            if directories and not stat.S_ISDIR(found.st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             with _writing(new), self._parent(new, make=True) as (target, new_leaf):
                 if _holds_other_directory(target, new_leaf, found):
                     raise Exists(f"{format_word(new)} is a directory")
@@ -229,6 +235,8 @@ class Root:
         with _writing(name):
             try:
                 with self._parent(name) as (parent, leaf):
+                    if os.fstat(parent).st_dev != os.fstat(self.descriptor).st_dev:
+                        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
                     found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
             except FileNotFoundError:
                 return

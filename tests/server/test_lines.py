@@ -281,7 +281,9 @@ class TestHalfClosing:
     def test_an_end_in_the_middle_of_a_line_too_long_closes(
         self, conversation: Conversation
     ) -> None:
-        conversation.check(b"ECHO a\n" + b"z" * 9000, "a", half_close=True, tail=False)
+        conversation.check(
+            b"ECHO a\n" + b"z" * 9000, "a", "ERR LINE_TOO_LONG", half_close=True, tail=False
+        )
 
     def test_an_end_in_the_middle_of_a_skipped_payload_closes(
         self, conversation: Conversation
