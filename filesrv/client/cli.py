@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -178,7 +178,11 @@ def main(
     @param arguments: without the program's name; those of the process if left out.
     @return: the exit status.
     """
-    console = Console(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr)
+    console = Console(
+        stdin or sys.stdin or _nowhere("r"),
+        stdout or sys.stdout or _nowhere("w"),
+        stderr or sys.stderr or _nowhere("w"),
+    )
     environment = os.environ if environment is None else environment
     try:
         return _perform(_parse(arguments), console, environment, reactor)
@@ -193,6 +197,11 @@ def main(
         return DONE
     finally:
         console.let_go()
+
+
+def _nowhere(mode: str) -> TextIO:
+    """Stands in for a standard stream that was closed before this program started."""
+    return cast("TextIO", open(os.devnull, mode, encoding="utf-8"))
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[Job, Settings]:

@@ -39,7 +39,7 @@ class _TooLongLines(ClientError):
 
 class EchoRun:
     """
-    One run, over one address after the other until one answers.
+    One run, over one address after the other until one takes what is sent.
     """
 
     def __init__(
