@@ -209,6 +209,7 @@ class Stalled(FilesrvError):
     code = "STALLED"
     retry = Retry.AS_IT_IS
     closes = True
+    default_words = "nothing has moved for too long; go on from where it stopped"
 
 
 class Internal(FilesrvError):
