@@ -5,13 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
-from filesrv.server import commands
 from filesrv.server.commands import COMMANDS, Verb
 from filesrv.server.port import Port
 from filesrv.server.session import BATCH
@@ -267,6 +265,27 @@ class TestAsyncVerbs:
         assert client.new() == b"OK done\na\n"
         assert client.closed
 
+    def test_an_end_that_is_told_while_a_verb_works_waits_for_it(
+        self, server: Server, verb: Callable[[Run], None]
+    ) -> None:
+        waiting: Deferred[None] = Deferred()
+
+        async def wait(port: Port, command: Command) -> None:
+            await waiting
+            port.reply("done")
+
+        verb(wait)
+        client = server.connect()
+        client.says(b"TRY\nECHO a\n")
+        # Some transports tell it also while they are not to read on.
+        client.protocol.readConnectionLost()
+        server.settle()
+        assert not client.end_seen
+        waiting.callback(None)
+        server.settle()
+
+        assert client.new() == b"OK done\na\n"
+
     def test_hashing_lets_others_have_their_turn(self, server: Server) -> None:
         server.put("f", b"x" * 20 * MIB)
         slow, quick = server.connect(), server.connect()
@@ -419,6 +438,28 @@ class TestGreedyPeers:
             assert client.transport.unsent == 0
         assert answered >= count * 4001
 
+    @pytest.mark.parametrize(
+        "line", [b"UPLOAD ../f 900 0\nabc", b"UPLOAD f 900 0\nabc"], ids=["refused", "taken"]
+    )
+    def test_a_peer_whose_payload_does_not_come_for_the_stall_time_is_let_go(
+        self, server: Server, line: bytes
+    ) -> None:
+        client = server.connect()
+        client.says(line)
+        for _ in range(31):
+            server.pass_time(10)
+
+        assert b"ERR STALLED " in client.new()
+        assert client.end_seen
+
+    def test_an_idle_peer_is_not_taken_for_one_that_stalls(self, server: Server) -> None:
+        client = server.connect()
+        client.says(b"ECHO a\n")
+        for _ in range(100):
+            server.pass_time(10)
+
+        assert client.says(b"ECHO b\n") == b"b\n"
+
     def test_a_peer_that_takes_no_reply_for_the_stall_time_is_let_go(self, server: Server) -> None:
         server.put("f", bytes(MIB))
         client = server.connect()
@@ -429,8 +470,3 @@ class TestGreedyPeers:
 
         assert client.closed
         assert client.protocol.session.ending is Ending.STALLED
-
-
-def test_verbs_are_of_one_table() -> None:
-    assert commands.COMMANDS is COMMANDS
-    assert replace(COMMANDS["TIME"]) == COMMANDS["TIME"]
