@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -43,6 +44,12 @@ _MIB = 1024 * 1024
 _SIZE = 40 * _MIB
 _BEGUN = 2 * _MIB
 
+#: Seconds between two looks that start a process.
+_LOOK = 0.1
+
+#: The client's line on what is wrong.
+_TROUBLE = re.compile(r", will say so at \d\d:")
+
 #: Seconds after which whatever should have happened is a failure.
 _AT_MOST = 60.0
 
@@ -75,8 +82,8 @@ class Measured:
 
     @ivar server_noticed: from the cut to the last of the daemon's lines on it.
     @ivar server_saw: the endings in them.
-    @ivar client_noticed: from the cut to the client's line on it.
-    @ivar client_saw: that line.
+    @ivar client_noticed: from the cut to the last of the client's connections that it ended.
+    @ivar client_saw: the client's line on it.
     @ivar gave_up: from the cut to the end of a client that was not to go on for ever.
     @ivar gave_up_status: its exit status.
     @ivar gave_up_words: the last that it said.
@@ -117,7 +124,6 @@ class Scenario:
     @ivar cut: breaks it.
     @ivar mend: undoes that.
     @ivar seconds: how long to leave it so; L{None} until all who are to notice have.
-    @ivar until_stalled: leave it so for longer than the time for a stall, too.
     @ivar server_notices: whether the daemon is to see the end of the connection.
     @ivar client_notices: whether the client is to say that something is wrong.
     @ivar server_dies: whether the daemon ends without a word.
@@ -133,7 +139,6 @@ class Scenario:
     cut: Callable[[Site], None]
     mend: Callable[[Site], None] = _nothing
     seconds: float | None = None
-    until_stalled: bool = False
     server_notices: bool = True
     client_notices: bool = True
     server_dies: bool = False
@@ -187,19 +192,18 @@ class _Measuring:
             other, other_held = self._transfer("other", "stop")
             runs.append(other)
         wait_until(lambda: min(held(), other_held()) >= _BEGUN, _AT_MOST, "the first bytes")
+        ends = site.network.client_ends()
         cut = time.monotonic()
         scenario.cut(site)
+        # What the daemon's log tells is there later, too.
+        if scenario.client_notices:
+            self._client_notices(cut, ends)
         if scenario.server_notices:
             self._server_notices(cut, len(runs))
-        if scenario.client_notices:
-            wait_until(lambda: main.noticed, self._longest, "the client's notice")
-            result.client_noticed = main.noticed[0] - cut
-            result.client_saw = next(line for line in main.said if "; trying again" in line)
         if scenario.gives_up:
             self._gives_up(runs[1], cut, other_held)
-        seconds = self.settings.stall_timeout + LEEWAY if scenario.until_stalled else None
-        if (leave := scenario.seconds or seconds) is not None:
-            time.sleep(max(0.0, cut + leave - time.monotonic()))
+        if scenario.seconds is not None:
+            time.sleep(max(0.0, cut + scenario.seconds - time.monotonic()))
         before = held()
         mark = site.daemon.mark()
         mended = cut if scenario.mend is _nothing else time.monotonic()
@@ -258,6 +262,14 @@ class _Measuring:
         directory = self.site.daemon.state / "partial"
         return self.site.daemon.partials if directory.is_dir() else []
 
+    def _client_notices(self, cut: float, ends: set[str]) -> None:
+        """Wait until none of its connections stands any more for the client's kernel."""
+        network = self.site.network
+        gone = wait_until(
+            lambda: not ends & network.client_ends(), self._longest, "the client's notice", _LOOK
+        )
+        self.result.client_noticed = gone - cut
+
     def _server_notices(self, cut: float, count: int) -> None:
         broken = self.site.broken
         wait_until(lambda: len(broken(cut)) >= count, self._longest, "the server's notice")
@@ -280,6 +292,7 @@ class _Measuring:
         result.arrived = same(site.place / "home" / "big", site.daemon.root / "big")
         # The line of the log comes a moment after the client has its reply.
         wait_until(lambda: site.log.when("load of big: .*, complete"), _AT_MOST, "the last line")
+        result.client_saw = next((line for line in main.said if _TROUBLE.search(line)), "")
         result.said, result.log = main.words, "\n".join(site.log)
 
     def resume_all(self) -> None:
@@ -404,7 +417,6 @@ TRANSFERS = {
         True,
         _stop_server,
         _continue_server,
-        until_stalled=True,
         server_notices=False,
     ),
     "client stopped": Scenario(
@@ -469,9 +481,7 @@ def measure_idle(settings: Settings, place: Path) -> Measured:
         cut = time.monotonic()
         network.black_hole()
         longest = settings.dead_after + _AT_MOST
-        gone = wait_until(
-            lambda: not network.established(network.client), longest, "the client's notice"
-        )
+        gone = wait_until(lambda: not network.client_ends(), longest, "the client's notice", _LOOK)
         result.client_noticed = gone - cut
         wait_until(lambda: site.left(cut), longest, "the server's notice")
         at, ending = site.left(cut)[0]

@@ -108,7 +108,7 @@ class Run:
     @property
     def noticed(self) -> list[float]:
         """When it said that something is wrong."""
-        return self.said.when("; trying again, will ")
+        return self.said.when(r", will \w+")
 
     def kill(self) -> None:
         """End it, if it runs."""

@@ -31,6 +31,7 @@ _PICTURE_EVERY = 0.2
 
 _QUESTION = "Go on trying? [Y/n]"
 _RECONNECTING = re.compile(r"reconnecting \(\d+\), will ask at (\d\d:\d\d:\d\d)")
+_TROUBLE = re.compile(r"(?:nothing moves|reconnecting \(\d+\)), will ask at \d\d:")
 _PERCENT = re.compile(r" (\d+)%")
 
 
@@ -155,9 +156,9 @@ class _Seeing:
     def break_off(self) -> None:
         self._cut = time.monotonic()
         self.site.network.black_hole()
-        during = self.terminal.wait_for(
-            _RECONNECTING.search, self.settings.dead_after + LEEWAY + _AT_MOST
-        )
+        longest = self.settings.dead_after + LEEWAY + _AT_MOST
+        self.seen.screens["nothing moves"] = self.terminal.wait_for(_TROUBLE.search, longest)
+        during = self.terminal.wait_for(_RECONNECTING.search, longest)
         self.seen.screens["noticed"] = during
         found = _RECONNECTING.search(during)
         assert found is not None

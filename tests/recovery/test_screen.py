@@ -26,6 +26,13 @@ def test_the_bar_stays_and_says_that_it_reconnects_and_when_it_will_ask(refused:
     assert re.fullmatch(r"reconnecting \(\d+\), will ask at \d\d:\d\d:\d\d", state)
 
 
+def test_it_says_that_nothing_moves_before_it_knows_why(refused: Seen, healed: Seen) -> None:
+    for seen in (refused, healed):
+        _, state = _bar(seen.screens["nothing moves"])
+        # A death that was noticed as soon is said instead.
+        assert re.match(r"nothing moves, will ask at|reconnecting \(1\), will ask at", state)
+
+
 def test_the_bar_never_runs_backwards(refused: Seen, healed: Seen) -> None:
     for seen in (refused, healed):
         assert len(seen.percents) > 1

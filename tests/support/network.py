@@ -181,6 +181,10 @@ class Network:
         """The TCP connections that stand there, as ss(8) has them."""
         return _run("ss", "-N", where, "-tnH", "state", "established").splitlines()
 
+    def client_ends(self) -> set[str]:
+        """The client's ends of its connections; who comes back has another one."""
+        return {line.split()[2] for line in self.established(self.client)}
+
     def is_quiet(self, where: str) -> bool:
         """Whether connections stand there, and the peer has acknowledged all on each."""
         found = [line.split() for line in self.established(where)]
@@ -228,13 +232,9 @@ class Network:
 
     def reset(self) -> None:
         """Break every connection of the client, so that the server gets a RST."""
-        before = set(self._ends())
+        before = self.client_ends()
         self.run(self.client, "ss", "-K", "-tnH", "state", "established")
-        assert not before & set(self._ends()), "this kernel does not know ss -K"
-
-    def _ends(self) -> list[str]:
-        """The client's ends of its connections; they have others when they come back."""
-        return [line.split()[2] for line in self.established(self.client)]
+        assert not before & self.client_ends(), "this kernel does not know ss -K"
 
     def move_client(self) -> None:
         """Give the client another address, as another network would."""
