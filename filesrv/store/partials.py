@@ -188,9 +188,10 @@ class Partial:
         return os.fstat(self.descriptor)
 
     def flush(self) -> None:
-        """Return when all of it, and its digests, are on disk."""
+        """Return when all of it, its digests and the names of both are on disk."""
         os.fdatasync(self.descriptor)
         os.fdatasync(self._blocks)
+        os.fsync(self._directory)
 
     def reserve(self, space: Space, length: int) -> None:
         """
