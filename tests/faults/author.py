@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 
 from filesrv.transfer.digest import BlockDigests
-from tests.faults.lives import Connection, Life
+from tests.faults.lives import Connection
 
 __all__ = ["Author", "World"]
 
@@ -86,18 +86,18 @@ class Author:
                 self.contents[size] = self._random.randbytes(size)
                 return self.contents[size]
 
-    def live(self, life: Life, changes: int) -> None:
+    def live(self, connect: Callable[[], Connection], changes: int) -> None:
         """
         Change so many things.
 
         @raise Gone: the daemon died.
         """
-        connection = Connection(life)
+        connection = connect()
         for _ in range(changes):
             kinds = (self.put, self.break_off, self.go_on, self.rename, self.delete, self.discard)
             kind = self._random.choices(kinds, (8, 3, 3, 3, 2, 1))[0]
             if kind(connection):
-                connection = Connection(life)
+                connection = connect()
         connection.close()
 
     def put(self, connection: Connection) -> bool:
@@ -222,9 +222,9 @@ class Author:
         digests = BlockDigests()
         digests.update(content)
         self._doubt(after)
-        del self.whole[name]
         reply = connection.ask(f'COMMIT "{name}" blake3-4m={digests.hexdigest()}')
         self._decided(reply, after, "OK stored=")
+        del self.whole[name]
 
     def _doubt(self, after: World) -> None:
         if len(self.worlds) == 1:

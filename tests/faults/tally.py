@@ -14,6 +14,7 @@ class Tally:
     @ivar at_work: how often something was being done just then.
     @ivar acknowledged: changes that were answered OK before.
     @ivar unfinished: uploads that were there afterwards in part.
+    @ivar cuts: disks as they might be after a power cut.
     @ivar lost: roots in which something acknowledged was missing.
     @ivar mixed: files whose content nobody ever sent.
     """
@@ -22,6 +23,7 @@ class Tally:
     at_work: int = 0
     acknowledged: int = 0
     unfinished: int = 0
+    cuts: int = 0
     lost: int = 0
     mixed: int = 0
 
@@ -29,5 +31,6 @@ class Tally:
         return (
             f"killed at {self.moments} moments, {self.at_work} of them at work;"
             f" {self.acknowledged} changes acknowledged, {self.unfinished} uploads unfinished;"
+            f" {self.cuts} disks after a power cut;"
             f" lost {self.lost}, mixed {self.mixed}"
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from random import Random
 from threading import Timer
 
@@ -20,6 +21,7 @@ from filesrv.transfer.digest import BlockDigests
 from tests.faults.author import Author, World
 from tests.faults.lives import Connection, Gone, Life, Lives
 from tests.faults.tally import Tally
+from tests.support.memory import Server
 
 #: Moments of each test unless told otherwise.
 FEW = 10
@@ -90,7 +92,8 @@ def check_unfinished(lives: Lives, pending: dict[str, tuple[int, int]], author: 
     sizes = {name: size for name, (_, size) in pending.items()}
     assert dict(registered.values()) == sizes
     for name, size in author.whole.items():
-        assert pending.get(name) == (size, size), "what was acknowledged waits for its COMMIT"
+        committed = author.world.get(name) == author.contents[size]
+        assert committed or pending.get(name) == (size, size), "it waits for its COMMIT"
     for id, (name, size) in registered.items():
         held = partials[id]
         assert len(held) == pending[name][0]
@@ -155,7 +158,7 @@ def test_killed_while_any_byte_of_a_payload_is_on_its_way(
 def dies(author: Author, life: Life) -> bool:
     """Let things be changed; whether the daemon died of it."""
     try:
-        author.live(life, CHANGES)
+        author.live(lambda: Connection(life), CHANGES)
     except Gone:
         return True
     return False
@@ -189,6 +192,10 @@ def test_killed_at_any_time(
         check(lives, author, random, tally)
 
 
+class GoneInCommit(Gone):
+    """After all bytes were acknowledged."""
+
+
 Work = Callable[[Connection], None]
 
 
@@ -207,7 +214,11 @@ def commit(content: bytes) -> Work:
 
     def work(connection: Connection) -> None:
         put(content, options=" commit=ask")(connection)
-        assert connection.ask(f"COMMIT new blake3-4m={digests.hexdigest()}").startswith("OK ")
+        try:
+            answer = connection.ask(f"COMMIT new blake3-4m={digests.hexdigest()}")
+        except Gone:
+            raise GoneInCommit from None
+        assert answer.startswith("OK ")
 
     return work
 
@@ -251,21 +262,39 @@ def test_killed_at_each_call_of_it_a_deed_is_done_wholly_or_not_at_all(
             assert at < 500
 
 
+def test_killed_after_the_link_that_published_it_an_upload_is_never_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path / "root")
+    server.connect().says(b"UPLOAD f %d 0 commit=ask\n" % len(NEW), NEW)
+    [partial] = (server.root / ".filesrv" / "partial").glob("*[!s]")
+    (server.root / "f").hardlink_to(partial)
+    server.kill()
+
+    client = server.connect()
+    assert server.held() == []
+    assert client.asks(b"PENDING") == ["OK lines=0"]
+    assert client.says(b"UPLOAD f %d 5\n" % len(NEW)).startswith(b"ERR BAD_OFFSET stored=0 ")
+    assert server.files() == {"f": NEW}
+    server.close()
+
+
 def dies_and_is_found_right(lives: Lives, deed: str, moment: tuple[int, str]) -> bool:
     """Do it on a root as it was before; whether the daemon died of it."""
     work, after = DEEDS[deed]
     clean(lives)
     life = lives.start(*moment)
-    died = life is None
+    died, acknowledged = life is None, False
     if life is not None:
         try:
             work(Connection(life))
-        except Gone:
-            died = True
+        except Gone as error:
+            died, acknowledged = True, isinstance(error, GoneInCommit)
         life.kill()
         lives.wait_for_end()
     life = lives.start()
     assert life is not None
+    assert not acknowledged or lives.files == after or list(lives.partials.values()) == [NEW]
     assert lives.files in ([BEFORE, after] if died else [after]), (deed, moment)
     connection = Connection(life)
     for line in connection.lines("PENDING"):
