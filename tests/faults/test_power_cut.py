@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from filesrv.server import uploads
+from filesrv.server import upload
 from tests.faults.author import Author
 from tests.faults.lives import TOKEN
 from tests.faults.power import Disk
@@ -69,7 +69,7 @@ def random(request: pytest.FixtureRequest) -> Random:
 @pytest.fixture(autouse=True)
 def often_flushed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is flushed every 256 MiB is flushed every 6, so that files can be small."""
-    monkeypatch.setattr(uploads, "FLUSH_EVERY", 6 * MIB)
+    monkeypatch.setattr(upload, "FLUSH_EVERY", 6 * MIB)
 
 
 class Moments:
@@ -166,7 +166,7 @@ def finish(server: Server, author: Author, tally: Tally) -> None:
     tally.unfinished += len(pending)
     for name, size in author.whole.items():
         committed = author.world.get(name) == author.contents[size]
-        if size > uploads.UNRECORDED_SIZE and not committed:
+        if size > upload.UNRECORDED_SIZE and not committed:
             assert pending.get(name) == (size, size), "it waits for its COMMIT"
     for name, (_, size) in pending.items():
         author.finish(connection, name, size)  # type: ignore[arg-type]
