@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -26,7 +26,7 @@ from filesrv.client.turns import MAX_LINE, TOO_LONG, Turn, WriteRight
 from filesrv.transfer.liveness import Liveness, Peer
 from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow
-from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, set_read_size
+from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, no_delay, set_read_size
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, ShuttingDown, Stalled, TakenOver
 from filesrv.wire.replies import MalformedReply, Reply, parse_reply
@@ -229,8 +229,7 @@ class ClientProtocol(LineReceiver):
         self.outflow = Outflow(
             self.transport, self._reactor, lambda: None, lambda: None, self._ask_socket
         )
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
+        no_delay(self.transport)
         self._peer = self._liveness.watch(self.transport, self._expected, self.abort)
         self._peer.wake()
         self._adjust()

@@ -18,7 +18,13 @@ from filesrv.server.session import Session
 from filesrv.transfer.liveness import Peer
 from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow, Run
-from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, forward_half_close, set_read_size
+from filesrv.transfer.sockets import (
+    LINE_READ_SIZE,
+    ending_seen,
+    forward_half_close,
+    no_delay,
+    set_read_size,
+)
 from filesrv.wire.endings import Ending
 from filesrv.wire.grammar import MAX_LINE
 
@@ -59,6 +65,7 @@ class FilesrvProtocol(LineReceiver):
     def connectionMade(self) -> None:
         self.session = self.factory.connected(self)
         forward_half_close(self.transport, self)
+        no_delay(self.transport)
         self._outflow = Outflow(
             self.transport,
             self._reactor,
