@@ -29,10 +29,14 @@ from filesrv.transfer.sockets import (
 )
 from filesrv.wire.endings import Ending
 
-__all__ = ["Liveness", "Peer"]
+__all__ = ["LATE", "Liveness", "Peer"]
 
 #: Seconds between two looks at the connections on which something is expected.
 CHECK_EVERY = 1.0
+
+#: Seconds by which a timer is later than any load explains: this process was stopped, or
+#: its machine asleep, or the clock was put forward.  No peer is to blame for that.
+LATE = 5.0
 
 #: What part of the time a peer may be silent in is the longest that the kernel may wait
 #: before it sends again.  A path that heals is then noticed soon, and four tries in vain
@@ -60,6 +64,7 @@ class Liveness:
         self.stall_timeout = stall_timeout
         self._awake: set[Peer] = set()
         self._next: IDelayedCall | None = None
+        self._due = 0.0
         self._told: set[str] = set()
 
     def watch(
@@ -85,7 +90,7 @@ class Liveness:
         """Look at a connection until nothing is expected on it any more."""
         self._awake.add(peer)
         if self._next is None:
-            self._next = self.clock.callLater(CHECK_EVERY, self._check)
+            self._look_again()
 
     def sleep(self, peer: Peer) -> None:
         """Stop looking."""
@@ -94,14 +99,21 @@ class Liveness:
             self._next.cancel()
             self._next = None
 
+    def _look_again(self) -> None:
+        self._due = self.clock.seconds() + CHECK_EVERY
+        self._next = self.clock.callLater(CHECK_EVERY, self._check)
+
     def _check(self) -> None:
         # Not a LoopingCall: a peer that is ended here may be woken by its last reply, and
         # a loop that is stopped and started by its own call runs twice.
         self._next = None
+        late = self.clock.seconds() - self._due
         for peer in list(self._awake):
+            if late > LATE:
+                peer.excuse(late)
             peer.check()
         if self._awake and self._next is None:
-            self._next = self.clock.callLater(CHECK_EVERY, self._check)
+            self._look_again()
 
     def _tell(self, lacking: list[str]) -> None:
         """What the system cannot do is said once."""
@@ -143,6 +155,12 @@ class Peer:
         """The connection has ended."""
         self._awake = False
         self._liveness.sleep(self)
+
+    def excuse(self, seconds: float) -> None:
+        """So long nobody was here to see what the peer did."""
+        now = self._liveness.clock.seconds()
+        self._moved = min(now, self._moved + seconds)
+        self._settled = min(now, self._settled + seconds)
 
     def check(self) -> None:
         """Look once."""

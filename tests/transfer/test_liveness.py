@@ -97,6 +97,19 @@ class TestStalling:
 
         assert watched.endings == [Ending.STALLED]
 
+    def test_no_peer_is_to_blame_while_this_process_is_stopped(self, watched: Watched) -> None:
+        """Or its machine asleep: what the peer sends again comes after the first look."""
+        watched.count = 5
+        watched.peer.wake()
+        watched.pass_time(10)
+        watched.clock.advance(1000)
+        assert watched.endings == []
+        watched.pass_time(285)
+        assert watched.endings == []
+        watched.pass_time(10)
+
+        assert watched.endings == [Ending.STALLED]
+
     def test_a_peer_of_which_nothing_is_expected_never_stalls_and_costs_no_timer(
         self, watched: Watched
     ) -> None:
