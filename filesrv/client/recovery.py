@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from filesrv.client.connection import Connection
 from filesrv.client.errors import CannotConnect, ConnectionEnded, GaveUp, SourceChanged
+from filesrv.transfer.liveness import LATE
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, Retry
 from filesrv.wire.replies import MalformedReply
@@ -234,13 +235,24 @@ class Recovery:
                 self._say(self._current())
             until = QUIET if quiet < QUIET else self._patience
             # Not less than a clock that counts from 1970 can tell apart.
-            self._alarm = self._clock.callLater(max(until - quiet, 0.001), self._watch)
+            wait = max(until - quiet, 0.001)
+            due = self._clock.seconds() + wait
+            self._alarm = self._clock.callLater(wait, self._wake, due)
             return
         self._alarm = None
         trouble = self._current()
         self._say(trouble)
         question = self._question = self._decide(trouble)
         question.addCallbacks(self._decided, self._not_decided, (trouble,), errbackArgs=(trouble,))
+
+    def _wake(self, due: float) -> None:
+        if self._clock.seconds() - due > LATE:
+            # This process was stopped, or its machine asleep: nobody waited meanwhile, and
+            # what the server sends again is still to come.
+            self._last_byte = self._clock.seconds()
+            if self.trouble is not None:
+                self._say(self._current())
+        self._watch()
 
     def _decided(self, go_on: bool, trouble: Trouble) -> None:
         self._question = None

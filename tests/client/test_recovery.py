@@ -369,6 +369,25 @@ def test_no_patience_runs_out_while_this_side_takes_nothing() -> None:
     assert len(patient.questions) == 1
 
 
+@pytest.mark.parametrize("before", [3, 20])
+def test_no_patience_runs_out_while_this_process_is_stopped(before: int) -> None:
+    """Ctrl-Z, or a laptop that was closed."""
+    patient = Patient(patience=90)
+    patient.run(silence)
+
+    patient.pass_time(before)
+    patient.clock.advance(1000)
+    assert patient.questions == []
+    patient.pass_time(89)
+    assert patient.questions == []
+    patient.pass_time(2)
+
+    assert len(patient.questions) == 1
+    last = patient.troubles[-1]
+    assert last is not None
+    assert last.asks_at - START == pytest.approx(before + 1000 + 90, abs=0.2)
+
+
 @pytest.mark.parametrize("error", [ShuttingDown(), NoSpace(), Internal()])
 def test_what_the_server_says_to_try_later_is_tried_later(error: FilesrvError) -> None:
     patient = Patient()
