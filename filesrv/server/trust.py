@@ -3,9 +3,9 @@ How much of a partial file may be gone on with: all that is certainly as it arri
 
 While the machine runs, what was written is there, also after the daemon was killed, and
 the seal of the partial file tells that nobody else has touched it.  After a power cut only
-what was flushed is there, and of the rest those blocks whose digests agree.  The same is
-asked of a file whose seal is broken: somebody wrote into it, or the daemon was killed
-between a write and its seal.
+what was flushed is there, and of the rest those blocks whose digests agree.  Where the
+seal is broken, the digests of all blocks are asked: somebody wrote into the file, or the
+daemon was killed between a write and its seal, or the power cut took what was sealed last.
 """
 
 from __future__ import annotations
@@ -29,17 +29,25 @@ def trusted(row: Unfinished, partial: Partial) -> int:
 
     @raise OSError: the disk failed.
     """
-    if row.boot != boot_id() or not row.boot:
-        return min(row.delivered, partial.size)
     if partial.sealed():
-        return partial.size
+        return partial.size if _same_boot(row) else _flushed(row, partial)
+    if not _same_boot(row):
+        return 0
     # Where the disk had no room for the seal.  Only of whole blocks digests are kept.
     as_it_was_left = row.version == status_of(partial.stat()).version
     return partial.size if as_it_was_left and partial.size < BLOCK_SIZE else 0
 
 
+def _same_boot(row: Unfinished) -> bool:
+    return bool(row.boot) and row.boot == boot_id()
+
+
+def _flushed(row: Unfinished, partial: Partial) -> int:
+    return min(row.delivered, partial.size)
+
+
 async def verified_prefix(
-    partial: Partial, certain: int, breathe: Callable[[], Awaitable[None]]
+    row: Unfinished, partial: Partial, certain: int, breathe: Callable[[], Awaitable[None]]
 ) -> int:
     """
     How many bytes of a partial file are as they arrived.
@@ -58,7 +66,12 @@ async def verified_prefix(
             break
         good += BLOCK_SIZE
         await breathe()
-    return max(good + _verified_end(partial, good), certain)
+    end = max(good + _verified_end(partial, good), certain)
+    flushed = 0 if _same_boot(row) else _flushed(row, partial)
+    if good <= flushed < good + BLOCK_SIZE and partial.note()[0] != flushed:
+        # Of what was flushed of the block begun, a later note tells nothing.
+        end = max(end, flushed)
+    return end
 
 
 def _verified_end(partial: Partial, good: int) -> int:

@@ -169,7 +169,7 @@ class Uploads:
                 certain = trusted(row, partial)
                 if certain >= partial.size:
                     return
-                good = await verified_prefix(partial, certain, breathe)
+                good = await verified_prefix(row, partial, certain, breathe)
                 now = self.held(row.client, row.name)
                 if now != row or self.registry.active(*row.key) is not None:
                     return  # It went on meanwhile, checked by somebody else.

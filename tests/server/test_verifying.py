@@ -236,6 +236,25 @@ class TestTrust:
         client.says(CONTENT[BLOCK:])
         assert server.files() == {"f": CONTENT}
 
+    @pytest.mark.parametrize(
+        ("at", "good"), [(99, 0), (BLOCK + 99, BLOCK), (2 * BLOCK + 1, 2 * BLOCK)]
+    )
+    def test_what_was_flushed_is_no_better_where_somebody_wrote_into_it_before_a_new_boot(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, good: int
+    ) -> None:
+        server = Server(tmp_path / "flushed", durable=True)
+        self._damage(self._broken(server, 2 * BLOCK + 3), at)
+        for module in ("filesrv.store.registry", "filesrv.server.trust"):
+            monkeypatch.setattr(f"{module}.boot_id", lambda: "another boot")
+
+        client = server.connect()
+        reply = client.asks(b"UPLOAD f %d" % len(CONTENT))[0]
+
+        assert reply.startswith(f"OK offset={good} ")
+        client.says(CONTENT[good:])
+        assert server.files() == {"f": CONTENT}
+        server.close()
+
     def test_digests_that_do_not_fit_are_not_believed_either(self, server: Server) -> None:
         place = self._broken(server, BLOCK + 3)
         place.with_name(place.name + ".blocks").write_bytes(b"?" * 64)
