@@ -37,6 +37,9 @@ _DIGESTS_SUFFIX = ".blocks"
 #: is written and removed.
 WITHOUT_NOTE = 256 * 1024
 
+#: The mark is set right after the write whose second it keeps.
+_SET_WITHIN = 2 * NANOSECONDS
+
 
 class PartialDownload:
     """
@@ -115,9 +118,12 @@ class PartialDownload:
     def _is_as_left(self) -> bool:
         """
         Whether only this program has written into the file.  It leaves a mark in the time
-        of the file with every write, which a write by anybody else destroys.
+        of the file with every write, which a write by anybody else destroys.  Who puts
+        that time back afterwards cannot put back when it was set.
         """
         found = os.fstat(self._descriptor)
+        if abs(found.st_ctime_ns - found.st_mtime_ns) > _SET_WITHIN:
+            return False
         return found.st_mtime_ns % NANOSECONDS == _mark(found.st_size)
 
     def _leave_mark(self) -> None:

@@ -193,6 +193,18 @@ class TestAtRest:
 
         assert desk.file.read_bytes() == FILE
 
+    def test_a_bit_of_what_is_here_of_a_download_whose_time_was_put_back(self, desk: Desk) -> None:
+        desk.network.server.put("f", FILE)
+        desk.leave_download(2 * BLOCK + MIB)
+        place = desk.directory / ".f.filesrv-part"
+        a_while_ago = place.stat().st_mtime_ns - 10 * 10**9
+        flip(place, IN_THE_SECOND_BLOCK)
+        os.utime(place, ns=(a_while_ago, a_while_ago))
+
+        desk.download()
+
+        assert desk.file.read_bytes() == FILE
+
     def test_the_digests_beside_a_download(self, desk: Desk) -> None:
         desk.network.server.put("f", FILE)
         desk.leave_download(2 * BLOCK + MIB)
