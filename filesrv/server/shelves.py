@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from filesrv.server.downloads import Downloads
 from filesrv.server.hashing import Hashes
 from filesrv.server.uploads import Uploads
+from filesrv.store.freeing import Freeing
 from filesrv.store.known import KnownDigests
 from filesrv.store.partials import Partials
 from filesrv.store.registry import Registry
@@ -60,6 +61,7 @@ class Shelves:
         self.hashes.known.close()
         self.uploads.partials.close()
         self.root.close()
+        self.root.freeing.close()
         os.close(self.lock)
 
 
@@ -79,8 +81,10 @@ def open_shelves(
             os.makedirs(state, mode=0o700, exist_ok=True)
             lock = _lock(os.path.join(state, "lock"))
             opened.callback(os.close, lock)
-            root = opened.enter_context(closing(Root(path, durable)))
-            partials = opened.enter_context(closing(Partials(os.path.join(state, "partial"))))
+            freeing = opened.enter_context(closing(Freeing()))
+            root = opened.enter_context(closing(Root(path, durable, freeing)))
+            place = os.path.join(state, "partial")
+            partials = opened.enter_context(closing(Partials(place, freeing)))
             file = os.path.join(state, "registry.sqlite")
             registry = opened.enter_context(closing(Registry(file, clock, keep)))
             file = os.path.join(state, "digests.sqlite")
@@ -95,9 +99,18 @@ def open_shelves(
         uploads = Uploads(root, partials, registry, hashes)
         downloads = Downloads(root, registry)
         shelves = Shelves(clock, root, registry, uploads, downloads, hashes, overwrite, lock)
+        _free_between_events(freeing, clock)
         shelves.tidy()
         opened.pop_all()
         return shelves
+
+
+def _free_between_events(freeing: Freeing, clock: IReactorTime) -> None:
+    def step() -> None:
+        if freeing.step():
+            clock.callLater(0, step)
+
+    freeing.on_work = lambda: clock.callLater(0, step)
 
 
 def _lock(path: str) -> int:

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from blake3 import blake3
 
 from filesrv.store.failures import close, refusals
+from filesrv.store.freeing import Freeing
 from filesrv.store.root import Root, status_of
 from filesrv.store.space import Space
 from filesrv.wire.errors import BadChecksum
@@ -252,14 +253,16 @@ class Partials:
     @ivar space: the room that is left for them.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, freeing: Freeing | None = None) -> None:
         """
         @param directory: made if it is missing.
+        @param freeing: what becomes of large files that are removed.
         @raise OSError: it cannot be.
         """
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.space = Space(self._directory)
+        self._freeing = Freeing() if freeing is None else freeing
 
     def close(self) -> None:
         """Let go of the directory."""
@@ -321,5 +324,9 @@ class Partials:
     def remove(self, id: str) -> None:
         """Delete what arrived of an upload."""
         for name in (id, id + _BLOCKS):
-            with refusals(id, ours=True), suppress(FileNotFoundError):
+            with (
+                refusals(id, ours=True),
+                suppress(FileNotFoundError),
+                self._freeing.unnamed(self._directory, name),
+            ):
                 os.unlink(name, dir_fd=self._directory)

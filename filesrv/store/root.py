@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from filesrv.store.failures import close, refusals
+from filesrv.store.freeing import Freeing
 from filesrv.wire.errors import BadName, Exists, Internal, NotFound
 from filesrv.wire.grammar import format_word
 from filesrv.wire.names import check_directory, check_name
@@ -103,14 +104,16 @@ class Root:
     The directory whose files are served.
 
     @ivar durable: whether a change is on disk before a call returns.
+    @ivar freeing: what becomes of large files that lose their name.
     """
 
-    def __init__(self, path: str, durable: bool = True) -> None:
+    def __init__(self, path: str, durable: bool = True, freeing: Freeing | None = None) -> None:
         """
         @raise OSError: C{path} is no directory that can be read.
         """
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.durable = durable
+        self.freeing = Freeing() if freeing is None else freeing
         self._path = path
 
     def close(self) -> None:
@@ -180,7 +183,8 @@ class Root:
             elif name.endswith("/"):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             else:
-                os.unlink(leaf, dir_fd=parent)
+                with self.freeing.unnamed(parent, leaf):
+                    os.unlink(leaf, dir_fd=parent)
             self._flush(parent)
 
     def rename(self, old: str, new: str) -> None:
@@ -199,7 +203,8 @@ class Root:
             with _writing(new), self._parent(new, make=True) as (target, new_leaf):
                 if _holds_other_directory(target, new_leaf, found):
                     raise Exists(f"{format_word(new)} is a directory")
-                os.rename(leaf, new_leaf, src_dir_fd=source, dst_dir_fd=target)
+                with self.freeing.unnamed(target, new_leaf):
+                    os.rename(leaf, new_leaf, src_dir_fd=source, dst_dir_fd=target)
                 self._flush(target)
             self._flush(source)
 
@@ -215,7 +220,8 @@ class Root:
             for tries_left in reversed(range(_PARENT_TRIES)):
                 with self._parent(name, make=True) as (parent, new_leaf):
                     try:
-                        _move(directory, leaf, parent, new_leaf, replace)
+                        with self.freeing.unnamed(parent, new_leaf):
+                            _move(directory, leaf, parent, new_leaf, replace)
                     except FileNotFoundError:
                         if not _is_there(directory, leaf):
                             raise Internal("what arrived has vanished") from None
