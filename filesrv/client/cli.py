@@ -52,67 +52,75 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
     known[parameter.name] = value
 
 
+def _option(*names: str, **more: Any) -> Callable[[bool], click.Option]:
+    """Makes the option, hidden or not; one object cannot be of two commands."""
+
+    def make(hidden: bool) -> click.Option:
+        wanted = {"hidden": hidden, **more}
+        if hidden:
+            wanted.pop("envvar", None)  # The command itself has read it.
+        return click.Option(names, expose_value=False, callback=_remember, **wanted)
+
+    return make
+
+
+#: What every verb takes, before it or behind it.
+_SHARED_OPTIONS = (
+    _option(
+        "--server",
+        type=_Parsed("HOST[:PORT]", ServerAddress.parse),
+        envvar="FILESRV_SERVER",
+        help="Where the server is; FILESRV_SERVER stands in.  Port 9000 if none is given.",
+    ),
+    _option(
+        "--limit-rate",
+        type=_Parsed("RATE", parse_rate),
+        help="At most so many bytes a second: 500k, 10M.",
+    ),
+    _option(
+        "--patience",
+        type=click.IntRange(30, 300),
+        metavar="SECONDS",
+        help="How long without one new byte until somebody is asked (90).",
+    ),
+    _option(
+        "--on-trouble",
+        type=click.Choice(["ask", "retry", "stop"]),
+        help="What is done then (ask; without a terminal, stop).",
+    ),
+    _option(
+        "--dead-after",
+        type=click.IntRange(10, 300),
+        metavar="SECONDS",
+        help="When a server that does not answer counts as gone (30).",
+    ),
+    _option(
+        "--stall-timeout",
+        type=click.IntRange(min=1),
+        metavar="SECONDS",
+        help="When one that answers but moves nothing does (300).",
+    ),
+    _option(
+        "--no-token",
+        is_flag=True,
+        help="Be known to the server by the address alone.",
+    ),
+    _option(
+        "--no-verify",
+        is_flag=True,
+        help="Take what arrives for what was sent, without comparing digests.",
+    ),
+    _option("--quiet", "-q", is_flag=True, help="Say only what went wrong."),
+    _option("--json", "as_json", is_flag=True, help="Say it for programs."),
+    _option("--debug", is_flag=True, hidden=True),
+)
+
+
 def _shared_options(hidden: bool) -> list[click.Parameter]:
     """
-    What every verb takes.
-
     @param hidden: leave them out of the help, where the command's own has them.
     """
-
-    def option(*names: str, **more: Any) -> click.Option:
-        more.setdefault("hidden", hidden)
-        return click.Option(names, expose_value=False, callback=_remember, **more)
-
-    seconds = click.IntRange
-    return [
-        option(
-            "--server",
-            type=_Parsed("HOST[:PORT]", ServerAddress.parse),
-            envvar=None if hidden else "FILESRV_SERVER",
-            help="Where the server is; FILESRV_SERVER stands in.  Port 9000 if none is given.",
-        ),
-        option(
-            "--limit-rate",
-            type=_Parsed("RATE", parse_rate),
-            help="At most so many bytes a second: 500k, 10M.",
-        ),
-        option(
-            "--patience",
-            type=seconds(30, 300),
-            metavar="SECONDS",
-            help="How long without one new byte until somebody is asked (90).",
-        ),
-        option(
-            "--on-trouble",
-            type=click.Choice(["ask", "retry", "stop"]),
-            help="What is done then (ask; without a terminal, stop).",
-        ),
-        option(
-            "--dead-after",
-            type=seconds(10, 300),
-            metavar="SECONDS",
-            help="When a server that does not answer counts as gone (30).",
-        ),
-        option(
-            "--stall-timeout",
-            type=seconds(min=1),
-            metavar="SECONDS",
-            help="When one that answers but moves nothing does (300).",
-        ),
-        option(
-            "--no-token",
-            is_flag=True,
-            help="Be known to the server by the address alone.",
-        ),
-        option(
-            "--no-verify",
-            is_flag=True,
-            help="Take what arrives for what was sent, without comparing digests.",
-        ),
-        option("--quiet", "-q", is_flag=True, help="Say only what went wrong."),
-        option("--json", "as_json", is_flag=True, help="Say it for programs."),
-        option("--debug", is_flag=True, hidden=True),
-    ]
+    return [make(hidden) for make in _SHARED_OPTIONS]
 
 
 @click.command()

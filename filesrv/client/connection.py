@@ -43,6 +43,11 @@ Moved = Callable[[int], None]
 #: Told where a transfer goes on, before its first byte.
 Ready = Callable[[int], Awaitable[None]]
 
+
+async def _at_once(offset: int) -> None:
+    """Nothing has to be done before the first byte."""
+
+
 #: What sending fails with when the connection is gone; what it is then, the reading
 #: side says: it may still hold the server's last words.
 _CONNECTION_GONE = frozenset(
@@ -166,7 +171,7 @@ class Connection:
         modified: int | None = None,
         if_absent: bool = False,
         pace: Pace | None = None,
-        ready: Ready | None = None,
+        ready: Ready = _at_once,
         moved: Moved | None = None,
     ) -> Stored:
         """
@@ -175,8 +180,7 @@ class Connection:
         @param descriptor: of the file; it stays the caller's.
         @param offset: exactly from there; L{None} for where the server says.
         @param ask: publish it only when L{commit} is called.
-        @param modified: the time to keep, in nanoseconds since the epoch.
-        @param ready: awaited with the offset, before the first byte is sent.
+        @param modified: nanoseconds since the epoch.
         @param moved: told first of the offset, then of each advance.
         @raise filesrv.transfer.send.FileShrank: the file ended early.
         @raise OSError: it could not be read.
@@ -185,8 +189,7 @@ class Connection:
         async with self._protocol.exclusive_turn(line) as turn:
             start, length = answers.read_upload_head(await turn.reply(), size)
             turn.midway = length > 0
-            if ready is not None:
-                await ready(start)
+            await ready(start)
             progress = _Progress(start, moved)
             stored: Deferred[Reply] = Deferred()
             told = Deferred.fromCoroutine(turn.reply()).addBoth(stored.callback)

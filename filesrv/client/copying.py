@@ -53,12 +53,7 @@ async def upload(
     spooled: Path | None = None
     try:
         if list(files) == ["-"]:
-            spooled = await spool(
-                session.reactor,
-                session.console.stdin.fileno(),
-                session.state.directory(_SPOOL),
-                as_name or "stdin",
-            )
+            spooled = await _spool_stdin(session, as_name or "stdin")
             uploads = [Upload(str(spooled), as_name or "stdin")]
             uploads[0].shown = uploads[0].name
         else:
@@ -82,6 +77,11 @@ async def upload(
         report.close()
         if spooled is not None and spooled.exists():
             _tell_of_spool(session, spooled, as_name or "stdin")
+
+
+async def _spool_stdin(session: Session, name: str) -> Path:
+    stdin = session.console.stdin.fileno()
+    return await spool(session.reactor, stdin, session.state.directory(_SPOOL), name)
 
 
 def _found(
@@ -248,54 +248,63 @@ async def _stream(
 
 
 async def _stream_one(session: Session, report: Lines, each: Wanted, descriptor: int) -> None:
-    recovery = session.recovery
-    version: str | None = None
-    current: Connection | None = None
+    journey = Journey(session.reactor, each.name, each.size or 0, report, session.recovery.moved)
+    streaming = _Streaming(session, each.name, journey, descriptor)
+    try:
+        await session.recovery.run(streaming.fetch)
+        await streaming.stream.flushed()
+    finally:
+        streaming.stream.close()
+    report.done(journey.summary())
 
-    def hold(held: bool) -> None:
-        recovery.wait_for_us(held)
-        if current is not None:
-            current.hold(held)
 
-    stream = Stream(session.reactor, descriptor, hold)
-    journey = Journey(session.reactor, each.name, each.size or 0, report, recovery.moved)
+class _Streaming:
+    """
+    One file on its way into something that cannot be gone back in.
 
-    digests = BlockDigests()
+    @ivar stream: what takes it.
+    """
 
-    def begin(head: FetchHead) -> Sink:
-        nonlocal version
-        version, journey.size = head.version, head.size
-        return _Hashed(stream, digests)
+    def __init__(self, session: Session, name: str, journey: Journey, descriptor: int) -> None:
+        self._session = session
+        self._name = name
+        self._journey = journey
+        self._digests = BlockDigests()
+        self._version: str | None = None
+        self._current: Connection | None = None
+        self.stream = Stream(session.reactor, descriptor, self._hold)
 
-    async def fetch(connection: Connection) -> None:
-        nonlocal current
-        current = connection
-        journey.next_try()
+    async def fetch(self, connection: Connection) -> None:
+        """Go on, over one connection."""
+        self._current = connection
+        self._journey.next_try()
         try:
             fetched = await connection.download(
-                each.name,
-                begin,
-                offset=stream.size,
-                version=version,
-                pace=session.pace(),
-                moved=journey.at,
+                self._name,
+                self._begin,
+                offset=self.stream.size,
+                version=self._version,
+                pace=self._session.pace(),
+                moved=self._journey.at,
             )
-            if session.settings.verify:
-                await _verify_stream(connection, each.name, fetched.head, digests)
+            if self._session.settings.verify:
+                await _verify_stream(connection, self._name, fetched.head, self._digests)
         except Changed:
             raise ClientError(
-                f"{format_word(each.name)} has changed on the server; what was written is "
+                f"{format_word(self._name)} has changed on the server; what was written is "
                 "the beginning of the file that it was"
             ) from None
         finally:
-            current = None
+            self._current = None
 
-    try:
-        await recovery.run(fetch)
-        await stream.flushed()
-    finally:
-        stream.close()
-    report.done(journey.summary())
+    def _begin(self, head: FetchHead) -> Sink:
+        self._version, self._journey.size = head.version, head.size
+        return _Hashed(self.stream, self._digests)
+
+    def _hold(self, held: bool) -> None:
+        self._session.recovery.wait_for_us(held)
+        if self._current is not None:
+            self._current.hold(held)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Journal:
 
     def finished(self, name: str) -> None:
         """Nothing is left to go on with."""
-        for suffix in (_ENTRY, _DIGESTS):
+        for suffix in (_DIGESTS, _ENTRY):
             with suppress(OSError):
                 self._path(name, suffix).unlink()
 

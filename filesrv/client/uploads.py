@@ -60,6 +60,8 @@ class Upload:
         self.maybe_stored = False
         #: Whether a difference has been sent again.
         self.repaired = False
+        #: Whether it has been sent anew because it was changed meanwhile.
+        self.changed = False
 
     def close(self, keep: bool = True) -> None:
         """Let go of the file."""
@@ -129,21 +131,24 @@ class Uploads:
             upload.begun_before = known is not None
             if upload.anew:
                 self._report.note(_changed_words(upload))
-            self._take_digests(upload, source)
+            self._take_digests(upload, source, known == source.fingerprint)
             journey = upload.journey = Journey(
                 self._reactor, upload.shown, source.size, self._report, self._recovery.moved
             )
         elif source.changed():
             source.open()
             upload.anew, upload.maybe_stored = True, False
-            self._take_digests(upload, source)
+            self._take_digests(upload, source, False)
             journey.restart(source.size)
             self._report.note(_changed_words(upload))
         journey.next_try()
         return source, journey
 
-    def _take_digests(self, upload: Upload, source: Source) -> None:
-        kept = b"" if upload.anew else self._journal.digests(upload.name)
+    def _take_digests(self, upload: Upload, source: Source, known: bool) -> None:
+        """
+        @param known: whether the digests that were kept are of this very file.
+        """
+        kept = self._journal.digests(upload.name) if known else b""
         large = source.size > SMALL
         keep = partial(self._journal.keep_digests, upload.name) if large else _forget
         upload.digests = FileDigests(lambda: source.descriptor, kept if large else b"", keep)
@@ -158,7 +163,8 @@ class Uploads:
             await deferLater(self._reactor, self._pace.take(len(data)), lambda: None)
         journey.at(0)
         upload.maybe_stored = True
-        upload.digests.advance(source.size)
+        upload.digests = FileDigests(lambda: source.descriptor)
+        upload.digests.take(data)
         try:
             await connection.upload_small(
                 upload.name,
@@ -181,6 +187,10 @@ class Uploads:
             return
         while True:
             await self._send(connection, upload, source, journey, offset)
+            if self._changed(source) and not upload.changed:
+                # What went out may be part old, part new; it is sent anew, once.
+                upload.changed = True
+                raise SourceChanged(f"{upload.shown} was changed while it was sent")
             try:
                 await connection.commit(upload.name, upload.digests.hexdigest())
                 return
@@ -256,10 +266,6 @@ class Uploads:
     ) -> None:
         begun = False
 
-        async def ready(start: int) -> None:
-            if self._verify:
-                await upload.digests.cover(start, self._breathe)
-
         def moved(position: int) -> None:
             nonlocal begun
             if not begun:
@@ -282,11 +288,15 @@ class Uploads:
                 modified=source.modified,
                 if_absent=self._if_absent,
                 pace=self._pace,
-                ready=ready,
+                ready=partial(self._cover, upload),
                 moved=moved,
             )
         except FileShrank:
             raise SourceChanged(f"{upload.shown} has become shorter") from None
+
+    async def _cover(self, upload: Upload, start: int) -> None:
+        if self._verify:
+            await upload.digests.cover(start, self._breathe)
 
     def _changed(self, source: Source) -> bool:
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from filesrv.store.partials import Partials
 from filesrv.store.registry import Claim, Direction, Registry, Unfinished
-from filesrv.store.root import OpenFile, Root
+from filesrv.store.root import FileStatus, OpenFile, Root
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import BadOffset, Changed
 
@@ -122,16 +122,7 @@ class Downloads:
         file = self._open(name, offset, version)
         status = file.status
         rest = status.size - offset
-        row = Unfinished(
-            client,
-            name,
-            Direction.DOWNLOAD,
-            Partials.new_id(),
-            status.size,
-            status.version,
-            offset,
-        )
-        claim = self.registry.claim(row, on_taken_over)
+        claim = self.registry.claim(_row(client, name, status, offset), on_taken_over)
         last = remembered.ended if remembered is not None and offset else None
         wanted = rest if length is None else min(length, rest)
         download = Download(self, claim, file, offset, wanted, last, delivered)
@@ -152,3 +143,10 @@ class Downloads:
         with suppress(OSError):  # It is advice.
             os.posix_fadvise(file.descriptor, offset, 0, os.POSIX_FADV_SEQUENTIAL)
         return file
+
+
+def _row(client: str, name: str, status: FileStatus, offset: int) -> Unfinished:
+    id = Partials.new_id()
+    return Unfinished(
+        client, name, Direction.DOWNLOAD, id, status.size, status.version, delivered=offset
+    )

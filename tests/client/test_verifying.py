@@ -14,6 +14,7 @@ from filesrv.client.errors import NotVerified
 from filesrv.client.journal import Journal
 from filesrv.client.places import place_at
 from filesrv.client.uploads import Upload, Uploads
+from filesrv.transfer.pace import Pace
 from tests.client.network import MIB, Network, Notes
 
 BLOCK = 4 * MIB
@@ -136,6 +137,20 @@ class TestOnTheWayUp:
         desk.upload(verify=False)
 
         assert desk.network.server.files() != {"f": FILE}
+
+
+def test_a_source_that_changes_behind_what_was_sent_is_sent_anew(desk: Desk) -> None:
+    desk.file.write_bytes(FILE)
+    pace = Pace(desk.network.reactor, BLOCK)
+    recovery = desk.network.recovery()
+    uploads = Uploads(desk.network.reactor, recovery, desk.notes, desk.journal, pace=pace)
+    running = desk.network.begin(uploads.run([Upload(str(desk.file), "f")]))
+    desk.network.pass_until(lambda: desk.network.up > BLOCK)
+    flip(desk.file, 5)
+
+    desk.network.finish(running)
+
+    assert desk.network.server.files() == {"f": desk.file.read_bytes()}
 
 
 class TestOnTheWayDown:
