@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Tally:
     return request.config.stash.setdefault(_TALLY, Tally())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Of several processes, each tells its part to the one that sums up.
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["faults"] = asdict(session.config.stash.get(_TALLY, Tally()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    tally = node.config.stash.setdefault(_TALLY, Tally())
+    tally.add(Tally(**getattr(node, "workeroutput", {}).get("faults", {})))
 
 
 def pytest_terminal_summary(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 __all__ = ["Tally"]
 
@@ -26,6 +26,12 @@ class Tally:
     cuts: int = 0
     lost: int = 0
     mixed: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Count in what somebody else has counted."""
+        for field in fields(self):
+            both = getattr(self, field.name) + getattr(other, field.name)
+            setattr(self, field.name, both)
 
     def __str__(self) -> str:
         return (
