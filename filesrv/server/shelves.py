@@ -84,7 +84,7 @@ def open_shelves(
             freeing = opened.enter_context(closing(Freeing()))
             root = opened.enter_context(closing(Root(path, durable, freeing)))
             place = os.path.join(state, "partial")
-            partials = opened.enter_context(closing(Partials(place, freeing)))
+            partials = opened.enter_context(closing(Partials(place, durable, freeing)))
             file = os.path.join(state, "registry.sqlite")
             registry = opened.enter_context(closing(Registry(file, clock, keep)))
             file = os.path.join(state, "digests.sqlite")

@@ -26,6 +26,7 @@ from filesrv.store.failures import close, refusals
 from filesrv.store.freeing import Freeing
 from filesrv.store.root import Root, status_of
 from filesrv.store.space import Space
+from filesrv.store.writeback import WriteBack
 from filesrv.wire.errors import BadChecksum
 
 __all__ = ["Partial", "Partials"]
@@ -45,9 +46,6 @@ _DIGESTS = _SEAL_SIZE + _NOTE.size
 #: round up, to 64 KiB at most, and count what finds the blocks.
 _ROUNDED = 1024 * 1024
 
-#: Bytes after which the kernel is asked to begin writing them to disk.
-WRITE_BACK_EVERY = 8 * 1024 * 1024
-
 
 class Partial:
     """
@@ -56,8 +54,9 @@ class Partial:
     @ivar size: bytes on disk.
     """
 
-    def __init__(self, directory: int, id: str) -> None:
+    def __init__(self, directory: int, id: str, durable: bool) -> None:
         """
+        @param durable: whether it is flushed in the end.
         @raise OSError: it cannot be opened.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -75,7 +74,8 @@ class Partial:
         except OSError:
             self.close()
             raise
-        self.size = self._sent_to_disk = self._as_left.st_size
+        self.size = self._as_left.st_size
+        self._write_back = WriteBack(self.descriptor, self.size, durable)
         self._touched = False
 
     def write(self, data: bytes | memoryview) -> None:
@@ -90,16 +90,7 @@ class Partial:
                 written = os.pwrite(self.descriptor, view, self.size)
                 self.size += written
                 view = view[written:]
-        if self.size - self._sent_to_disk >= WRITE_BACK_EVERY:
-            self._start_write_back()
-
-    def _start_write_back(self) -> None:
-        # DONTNEED begins to write dirty pages and does not wait for them (mm/fadvise.c);
-        # so little is left for the flush at the end that nobody else waits for it.
-        length = self.size - self._sent_to_disk
-        with suppress(OSError):  # It is advice; what fails in earnest, the flush says.
-            os.posix_fadvise(self.descriptor, self._sent_to_disk, length, os.POSIX_FADV_DONTNEED)
-        self._sent_to_disk = self.size
+        self._write_back.grown(self.size)
 
     def read(self, offset: int, length: int) -> bytes:
         """At most C{length} bytes from C{offset}."""
@@ -109,7 +100,8 @@ class Partial:
         """Cut off what is held beyond C{size}."""
         with self._changing():
             os.ftruncate(self.descriptor, size)
-        self.size = self._sent_to_disk = size
+        self.size = size
+        self._write_back.truncated(size)
 
     @property
     def touched(self) -> bool:
@@ -253,15 +245,19 @@ class Partials:
     @ivar space: the room that is left for them.
     """
 
-    def __init__(self, directory: str, freeing: Freeing | None = None) -> None:
+    def __init__(
+        self, directory: str, durable: bool = True, freeing: Freeing | None = None
+    ) -> None:
         """
         @param directory: made if it is missing.
+        @param durable: whether they are flushed in the end.
         @param freeing: what becomes of large files that are removed.
         @raise OSError: it cannot be.
         """
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.space = Space(self._directory)
+        self._durable = durable
         self._freeing = Freeing() if freeing is None else freeing
 
     def close(self) -> None:
@@ -279,7 +275,7 @@ class Partials:
 
         @raise OSError: the disk failed.
         """
-        return Partial(self._directory, id)
+        return Partial(self._directory, id, self._durable)
 
     def status(self, id: str) -> os.stat_result | None:
         """

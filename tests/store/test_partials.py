@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from filesrv.store.partials import WRITE_BACK_EVERY, Partials
+from filesrv.store.partials import Partials
 from filesrv.store.root import Root
 from filesrv.wire.errors import Exists
 from tests.support.memory import open_descriptors
@@ -92,21 +92,6 @@ def test_block_digests_are_kept_beside_it(partials: Partials) -> None:
     assert again.load_blocks(16) == b"a" * 16
     assert again.load_blocks(999) == b"a" * 32
     again.close()
-
-
-def test_large_ones_are_sent_to_disk_while_they_come(
-    partials: Partials, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[tuple[int, int]] = []
-    monkeypatch.setattr(
-        os, "posix_fadvise", lambda fd, offset, length, advice: told.append((offset, length))
-    )
-    partial = partials.open("id")
-    for _ in range(17):
-        partial.write(bytes(1 << 20))
-    partial.close()
-
-    assert told == [(0, WRITE_BACK_EVERY), (WRITE_BACK_EVERY, WRITE_BACK_EVERY)]
 
 
 def test_what_is_not_there_has_no_size_and_can_be_removed(partials: Partials) -> None:
