@@ -23,7 +23,11 @@ from filesrv.client.verbs import VERBS, Job
 if TYPE_CHECKING:
     from filesrv.client.session import Session
 
-__all__ = ["main"]
+__all__ = ["COMPLETE", "commands", "main"]
+
+#: In this variable a shell says that it wants to know how a line may go on; the scripts
+#: that ask so come with click.
+COMPLETE = "_FILESRV_COMPLETE"
 
 _SETTINGS = "filesrv.settings"
 
@@ -142,7 +146,8 @@ class _Verbs(click.Group):
         return list(self.commands)
 
 
-def _commands() -> click.Group:
+def commands() -> click.Group:
+    """The command and its verbs, as click knows them."""
     group = _Verbs(
         "filesrv",
         help="Move files to and from a filesrv server; what breaks off goes on by itself.",
@@ -192,6 +197,10 @@ def main(
         stderr or sys.stderr or _nowhere("w"),
     )
     environment = os.environ if environment is None else environment
+    if instruction := environment.get(COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(commands(), {}, "filesrv", COMPLETE, instruction)
     try:
         return _perform(_parse(arguments), console, environment, reactor)
     except click.exceptions.Exit as done:
@@ -213,7 +222,7 @@ def _nowhere(mode: str) -> TextIO:
 
 
 def _parse(arguments: Sequence[str] | None) -> tuple[Job, Settings]:
-    group = _commands()
+    group = commands()
     words = sys.argv[1:] if arguments is None else list(arguments)
     with group.make_context("filesrv", words) as context:
         job: Job = group.invoke(context)

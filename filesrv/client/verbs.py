@@ -36,7 +36,7 @@ class Job:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @click.option("--as", "as_name", metavar="NAME", help="The name that the one FILE gets there.")
 @click.option("--into", default="", metavar="DIR", help="The directory there that they go to.")
 @click.option("-r", "--recursive", is_flag=True, help="Directories, with all that is in them.")
@@ -71,7 +71,11 @@ def upload(
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
-    "-o", "--output", metavar="PATH", help="The file or directory they go to; - is stdout."
+    "-o",
+    "--output",
+    metavar="PATH",
+    type=click.Path(),
+    help="The file or directory they go to; - is stdout.",
 )
 @click.option("-r", "--recursive", is_flag=True, help="Directories, with all that is in them.")
 def download(names: tuple[str, ...], output: str | None, recursive: bool) -> Job:

@@ -27,6 +27,13 @@ MODULES = {str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("filesr
 #: Where pip has put what filesrv needs; not where this tree is.
 NEEDED = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
 PLUGIN = "twisted/plugins/filesrv_plugin.py"
+#: What is for man, for the shells and for systemd, below the prefix.
+SHARED = {
+    "share/man/man1/filesrv.1",
+    "share/bash-completion/completions/filesrv",
+    "share/zsh/site-functions/_filesrv",
+    "share/fish/vendor_completions.d/filesrv.fish",
+}
 
 
 def run(*command: object, cwd: Path) -> str:
@@ -51,7 +58,7 @@ def copy_of_tree(target: Path) -> Path:
     for name in ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE"):
         shutil.copy(REPOSITORY / name, target)
     left = shutil.ignore_patterns("__pycache__", "dropin.cache")
-    for name in ("filesrv", "twisted"):
+    for name in ("filesrv", "twisted", "docs/man"):
         shutil.copytree(REPOSITORY / name, target / name, ignore=left)
     return target
 
@@ -140,6 +147,11 @@ def test_a_file_goes_both_ways_between_installed_daemon_and_client(
         assert int(count) > 300_000
 
 
+def test_pages_and_completions_are_where_man_and_the_shells_look(of_wheel: Environment) -> None:
+    for name in SHARED:
+        assert (of_wheel.directory / name).stat().st_size > 100
+
+
 def test_the_command_says_its_version_and_its_help(installed: Environment, tmp_path: Path) -> None:
     assert __version__ in run(installed.filesrv, "--version", cwd=tmp_path)
     said = run(installed.filesrv, "--help", cwd=tmp_path)
@@ -172,7 +184,8 @@ def test_the_wheel_has_all_modules_the_plugin_and_the_mark_of_types(wheel: Path)
     assert modules == MODULES | {PLUGIN, "filesrv/py.typed"}
     assert "twisted/__init__.py" not in names
     assert "twisted/plugins/__init__.py" not in names
-    assert all(".dist-info/" in name for name in names - modules)
+    others = {name for name in names - modules if ".dist-info/" not in name}
+    assert {name.partition(".data/data/")[2] for name in others} == SHARED
     assert any(name.endswith("LICENSE") for name in names)
 
 
