@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from filesrv.server.downloads import RESUME, Download
+from filesrv.server.events import Began, Ended
 from filesrv.server.hashing import ALGORITHMS
 from filesrv.server.port import ConnectionEnded, PayloadCut, Port
 from filesrv.server.upload import Announced, Upload
@@ -137,10 +138,10 @@ async def upload(port: Port, command: Command) -> None:
     announced = _announced(port, command)
     ask = _choice(command, "commit", ("now", "ask")) == "ask"
     going = await port.shelves.uploads.begin(
-        port.client, announced, lambda: port.end(Ending.TAKEN_OVER), port.breathe
+        port.who, announced, lambda: port.end(Ending.TAKEN_OVER), port.breathe
     )
     try:
-        with _accounted(port, "upload", announced.name, going) as meter:
+        with _accounted(port, going) as meter:
             port.reply(offset=going.offset, length=going.length, last=going.last)
             await port.receive(going, going.length)
             if ask:
@@ -172,7 +173,7 @@ async def commit(port: Port, command: Command) -> None:
     digest = command.options.get(ALGORITHM, "")
     if not _DIGEST.fullmatch(digest):
         raise BadArguments(f"the digest is {ALGORITHM}= and 64 hexadecimal digits")
-    status = await port.shelves.uploads.commit(port.client, name, digest, port.breathe)
+    status = await port.shelves.uploads.commit(port.who, name, digest, port.breathe)
     port.reply(stored=name, size=status.size, version=status.version)
 
 
@@ -189,7 +190,7 @@ async def download(port: Port, command: Command) -> None:
         on_taken_over=lambda: port.end(Ending.TAKEN_OVER),
     )
     status = going.file.status
-    with _accounted(port, "download", name, going) as meter:
+    with _accounted(port, going) as meter:
         port.reply(
             "",
             offset=going.offset,
@@ -206,10 +207,13 @@ async def download(port: Port, command: Command) -> None:
 
 
 @contextmanager
-def _accounted(port: Port, what: str, name: str, going: Upload | Download) -> Iterator[Meter]:
-    """Around a transfer's bytes: measure them, keep what broke, and write the log line."""
+def _accounted(port: Port, going: Upload | Download) -> Iterator[Meter]:
+    """Around a transfer's bytes: measure them, keep what broke, and tell of it."""
     meter = Meter(port.shelves.clock)
-    how = "complete"
+    row, who, events = going.claim.row, port.who, port.shelves.events
+    what = (who, row.direction, row.name, row.size, going.offset)
+    events.publish(Began(*what, going.length, going.again, lambda: going.moved))
+    ending: Ending | None = None
     try:
         yield meter
         meter.moved = going.moved
@@ -217,17 +221,17 @@ def _accounted(port: Port, what: str, name: str, going: Upload | Download) -> It
         meter.moved = going.moved
         ending = error.ending if isinstance(error, ConnectionEnded) else Ending.REFUSED
         going.release(ending)
-        how = str(ending)
         raise
     finally:
         port.log(
             "{what} of {name}: {moved} bytes in {seconds} s, {bitrate}, {how}",
-            what=what,
-            name=format_word(name),
+            what=row.direction.value,
+            name=format_word(row.name),
             moved=meter.moved,
-            how=how,
+            how=ending or "complete",
             **meter.fields(),
         )
+        events.publish(Ended(*what, meter.moved, meter.seconds, ending))
 
 
 def _choice(command: Command, option: str, choices: tuple[str, ...]) -> str:

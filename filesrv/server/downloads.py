@@ -29,6 +29,7 @@ class Download:
 
     @ivar length: bytes that will be sent, from C{offset} on.
     @ivar last: how the connection before this one ended, if there was one.
+    @ivar again: bytes from C{offset} on that the client had before.
     @ivar delivered: tells how many of them the client's machine has acknowledged.
     """
 
@@ -38,6 +39,7 @@ class Download:
     offset: int
     length: int
     last: Ending | None
+    again: int
     delivered: Callable[[], int]
     complete: bool = False
 
@@ -125,7 +127,10 @@ class Downloads:
         claim = self.registry.claim(_row(client, name, status, offset), on_taken_over)
         last = remembered.ended if remembered is not None and offset else None
         wanted = rest if length is None else min(length, rest)
-        download = Download(self, claim, file, offset, wanted, last, delivered)
+        again = 0
+        if remembered is not None and remembered.version == status.version:
+            again = max(0, min(remembered.delivered - offset, wanted))
+        download = Download(self, claim, file, offset, wanted, last, again, delivered)
         self.active.add(download)
         return download
 

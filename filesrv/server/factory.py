@@ -4,6 +4,7 @@ The factory: what all connections share, and who is connected.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -12,6 +13,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
+from filesrv.server.events import Connected, Left, Who
 from filesrv.server.protocol import FilesrvProtocol
 from filesrv.server.session import Session
 from filesrv.server.shelves import Shelves
@@ -41,6 +43,7 @@ class FilesrvFactory(ServerFactory):
         self.registry: Registry = shelves.registry
         self.connections: set[FilesrvProtocol] = set()
         self._all_gone: list[Deferred[None]] = []
+        self._numbers = count(1)
 
     def buildProtocol(self, addr: IAddress | None) -> FilesrvProtocol:  # type: ignore[override]
         protocol = FilesrvProtocol(self._reactor)
@@ -50,8 +53,10 @@ class FilesrvFactory(ServerFactory):
     def connected(self, protocol: FilesrvProtocol) -> Session:
         """A connection was made: its conversation."""
         self.connections.add(protocol)
-        session = Session(protocol, self.shelves, _client(protocol), _peer(protocol))
+        who = Who(next(self._numbers), _client(protocol), _peer(protocol))
+        session = Session(protocol, self.shelves, who)
         self._log.info("client {peer} connected", peer=session.peer)
+        self.shelves.events.publish(Connected(who))
         return session
 
     def disconnected(self, protocol: FilesrvProtocol) -> None:
@@ -59,6 +64,7 @@ class FilesrvFactory(ServerFactory):
         self.connections.discard(protocol)
         session = protocol.session
         self._log.info("client {peer} left: {reason}", peer=session.peer, reason=session.ending)
+        self.shelves.events.publish(Left(session.who, session.ending))
         if not self.connections:
             waiting, self._all_gone = self._all_gone, []
             for deferred in waiting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from filesrv.server.events import Who
 from filesrv.server.shelves import Shelves
 from filesrv.transfer.receive import Sink
 from filesrv.transfer.send import Run
@@ -40,6 +41,10 @@ class Port(Protocol):
 
     @property
     def shelves(self) -> Shelves: ...
+
+    @property
+    def who(self) -> Who:
+        """This connection, and whose it is by now."""
 
     def identify(self, client: str) -> None:
         """From here on, the connection's client is C{client}."""

@@ -19,7 +19,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from filesrv import __version__
+from filesrv.server import events
 from filesrv.server.commands import COMMANDS, Verb
+from filesrv.server.events import Who
 from filesrv.server.phases import Event, Phase, next_phase
 from filesrv.server.port import Connection, ConnectionEnded, PayloadCut
 from filesrv.server.shelves import Shelves
@@ -70,6 +72,7 @@ class Session:
     """
     One connection's conversation; to a verb, its L{filesrv.server.port.Port}.
 
+    @ivar number: of the connection.
     @ivar client: whose transfers these are.
     @ivar peer: address and port, for the log, which never holds a client's token.
     @ivar ending: why the connection ended, as soon as that is known.
@@ -77,10 +80,11 @@ class Session:
 
     _log = Logger()
 
-    def __init__(self, connection: Connection, shelves: Shelves, client: str, peer: str) -> None:
+    def __init__(self, connection: Connection, shelves: Shelves, who: Who) -> None:
         self.shelves = shelves
-        self.client = client
-        self.peer = peer
+        self.number = who.number
+        self.client = who.client
+        self.peer = who.peer
         self.phase = Phase.READY
         self.ending: Ending | None = None
         self._connection = connection
@@ -169,6 +173,8 @@ class Session:
         if self.phase in (Phase.CLOSING, Phase.CLOSED):
             return
         self.ending = ending
+        if ending is Ending.TAKEN_OVER:
+            self.shelves.events.publish(events.TakenOver(self.who))
         in_payload = self.phase is Phase.SENDING
         if not in_payload and ending in _LAST_WORDS:
             self._eol = b"\r\n"
@@ -193,6 +199,10 @@ class Session:
         return self._skip if self.phase is Phase.SKIPPING_PAYLOAD else None
 
     # What a verb may do.
+
+    @property
+    def who(self) -> Who:
+        return Who(self.number, self.client, self.peer)
 
     def identify(self, client: str) -> None:
         self.client = client
@@ -316,6 +326,7 @@ class Session:
 
     def _refuse(self, error: FilesrvError) -> None:
         self.reply_bare(err(error))
+        self.shelves.events.publish(events.Refused(self.who, error))
 
     def _skip_payload(self, length: int) -> None:
         """A payload must never be read as commands, whatever became of its upload."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from filesrv.server.downloads import Downloads
+from filesrv.server.events import Events
 from filesrv.server.hashing import Hashes
 from filesrv.server.uploads import Uploads
 from filesrv.store.freeing import Freeing
@@ -32,6 +33,7 @@ class CannotOpen(Exception):
 @dataclass(frozen=True)
 class Shelves:
     """
+    @ivar events: what happens, for those who look on.
     @ivar overwrite: whether what is published may be changed.
     @ivar lock: the descriptor that keeps a second daemon off the root.
     """
@@ -42,6 +44,7 @@ class Shelves:
     uploads: Uploads
     downloads: Downloads
     hashes: Hashes
+    events: Events
     overwrite: bool
     lock: int
 
@@ -95,10 +98,12 @@ def open_shelves(
             raise CannotOpen(f"cannot keep files in {path}: {error.strerror}") from error
         except sqlite3.Error as error:
             raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
-        hashes = Hashes(known)
-        uploads = Uploads(root, partials, registry, hashes)
+        hashes, events = Hashes(known), Events()
+        uploads = Uploads(root, partials, registry, hashes, events)
         downloads = Downloads(root, registry)
-        shelves = Shelves(clock, root, registry, uploads, downloads, hashes, overwrite, lock)
+        shelves = Shelves(
+            clock, root, registry, uploads, downloads, hashes, events, overwrite, lock
+        )
         _free_between_events(freeing, clock)
         shelves.tidy()
         opened.pop_all()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from filesrv.server.events import Stored, Storing, Who
 from filesrv.server.trust import restored_digests
 from filesrv.store.failures import refusals
 from filesrv.store.partials import Partial
@@ -61,17 +62,21 @@ class Upload:
     """
     One upload that is going on; the sink of its payload.
 
+    @ivar who: who sends it.
     @ivar offset: where it went on.
     @ivar last: how the connection before this one ended, if there was one.
+    @ivar again: bytes from C{offset} on that had arrived before.
     @ivar recorded: whether a row of it is in the registry.
     """
 
     uploads: Uploads
+    who: Who
     claim: Claim
     partial: Partial
     digests: BlockDigests
     offset: int
     last: Ending | None
+    again: int = 0
     recorded: bool = False
 
     @property
@@ -134,12 +139,16 @@ class Upload:
         @raise FilesrvError: the name is taken, or the disk failed; all is kept.
         """
         row, uploads = self.claim.row, self.uploads
+        digest, inode = self.digests.hexdigest(), self.partial.stat().st_ino
+        stored = (self.who, row.id, row.name, row.size, digest, inode)
+        uploads.events.publish(Storing(*stored))
         with refusals(row.name):
             self.partial.publish(uploads.root, row.name, not row.exclusive, row.modified)
             status = status_of(self.partial.stat())
         self._leave()
         uploads.registry.finish(self.claim)
         uploads.hashes.know(status, self.digests.blocks())
+        uploads.events.publish(Stored(*stored))
 
     def release(self, ended: Ending) -> None:
         """Stop, and keep what arrived.  Does nothing after L{publish}, or twice."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from twisted.logger import Logger
 
+from filesrv.server.events import Events, Who
 from filesrv.server.hashing import Hashes
 from filesrv.server.trust import restored_digests, trusted, verified_prefix
 from filesrv.server.upload import Announced, Upload
@@ -35,16 +36,19 @@ class Uploads:
     @ivar active: those that are going on.
     """
 
-    def __init__(self, root: Root, partials: Partials, registry: Registry, hashes: Hashes) -> None:
+    def __init__(
+        self, root: Root, partials: Partials, registry: Registry, hashes: Hashes, events: Events
+    ) -> None:
         self.root = root
         self.partials = partials
         self.registry = registry
         self.hashes = hashes
+        self.events = events
         self.active: set[Upload] = set()
 
     async def begin(
         self,
-        client: str,
+        who: Who,
         announced: Announced,
         on_taken_over: Callable[[], None],
         breathe: Callable[[], Awaitable[None]],
@@ -55,18 +59,19 @@ class Uploads:
 
         @raise FilesrvError: the name, the size or the offset cannot be.
         """
-        name, size = announced.name, announced.size
+        client, name, size = who.client, announced.name, announced.size
         if size > MAX_NUMBER:
             raise TooLarge(f"a file has at most {MAX_NUMBER} bytes", limit=MAX_NUMBER)
         self.root.check_target(name, not announced.exclusive)
         self.registry.take_over(client, name, Direction.UPLOAD)
         row = self.held(client, name)
+        arrived = self._arrived(row, size)
         if row is not None and row.size == size and announced.offset != 0:
             await self._recheck(row, breathe)
             # Meanwhile, another connection of the client may have begun.
             self.registry.take_over(client, name, Direction.UPLOAD)
             row = self.held(client, name)
-        stored = self.partials.size(row.id) if row is not None and row.size == size else 0
+        stored = self._arrived(row, size)
         start = stored if announced.offset is None else announced.offset
         if start > min(stored, size):
             raise BadOffset(f"{stored} bytes are here", stored=stored)
@@ -77,10 +82,16 @@ class Uploads:
         if row is None or start == 0:
             row = Unfinished(client, name, Direction.UPLOAD, self.partials.new_id(), size)
         row = replace(row, exclusive=announced.exclusive, modified=_storable(announced.modified))
-        return self._open(row, start, last, on_taken_over)
+        upload = self._open(who, row, start, last, on_taken_over)
+        upload.again = max(0, arrived - start)
+        return upload
+
+    def _arrived(self, row: Unfinished | None, size: int) -> int:
+        return self.partials.size(row.id) if row is not None and row.size == size else 0
 
     def _open(
         self,
+        who: Who,
         row: Unfinished,
         start: int,
         last: Ending | None,
@@ -89,7 +100,7 @@ class Uploads:
         with refusals(row.name, ours=True):
             partial = self.partials.open(row.id)
         claim = self.registry.claim(row, on_taken_over)
-        upload = Upload(self, claim, partial, BlockDigests(), start, last)
+        upload = Upload(self, who, claim, partial, BlockDigests(), start, last)
         self.active.add(upload)
         try:
             with refusals(row.name, ours=True):
@@ -100,7 +111,7 @@ class Uploads:
         return upload
 
     async def commit(
-        self, client: str, name: str, digest: str, breathe: Callable[[], Awaitable[None]]
+        self, who: Who, name: str, digest: str, breathe: Callable[[], Awaitable[None]]
     ) -> FileStatus:
         """
         Publish an upload that is whole, if its C{blake3-4m} is C{digest}.
@@ -109,10 +120,10 @@ class Uploads:
         @raise BadOffset: it is not whole.
         @raise BadChecksum: the digest is another.
         """
-        row = self._whole(client, name)
+        row = self._whole(who.client, name)
         await self._recheck(row, breathe)
-        row = self._whole(client, name)
-        upload = self._open(row, row.size, row.ended, on_taken_over=lambda: None)
+        row = self._whole(who.client, name)
+        upload = self._open(who, row, row.size, row.ended, on_taken_over=lambda: None)
         try:
             found = upload.digests.hexdigest()
             if found != digest.lower():
