@@ -47,7 +47,7 @@ class TestOptions:
     def test_without_any_it_serves_a_directory_here_on_port_9000(self, tmp_path: Path) -> None:
         options = parsed()
 
-        assert options["ports"] == ["9000"]
+        assert options["port"] == ["9000"]
         assert options["root"] == str(tmp_path / "filesrv-files")
         assert options["keep-partials"] == 7.0
         assert options["dead-after"] == 30.0
@@ -68,8 +68,8 @@ class TestOptions:
             "--port", "9001", "-p", "tcp:9002:interface=127.0.0.1", "--port=unix:/run/x"
         )
 
-        assert options["ports"] == ["9001", "tcp:9002:interface=127.0.0.1", "unix:/run/x"]
-        assert parsed()["ports"] == ["9000"]
+        assert options["port"] == ["9001", "tcp:9002:interface=127.0.0.1", "unix:/run/x"]
+        assert parsed()["port"] == ["9000"]
 
     @pytest.mark.parametrize(
         ("arguments", "says"),

@@ -19,6 +19,7 @@ from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
 from filesrv.server.trust import RECORD_EVERY
 from filesrv.service.endpoints import address_of, endpoint_of
 from filesrv.service.options import Options
+from filesrv.service.reloads import Reloads
 from filesrv.small_services.options import small_services
 from filesrv.transfer.liveness import Liveness
 from filesrv.wire.endings import Ending
@@ -44,6 +45,7 @@ class FilesrvService(Service):
 
     @ivar factory: while it runs, the factory of its connections.
     @ivar listening: while it runs, the ports that it listens on.
+    @ivar reloads: what SIGHUP reads again.
     """
 
     _log = Logger()
@@ -52,11 +54,12 @@ class FilesrvService(Service):
     def __init__(self, reactor: Any, options: Options) -> None:
         self._reactor = reactor
         self._options = options
-        self._endpoints = [(text, endpoint_of(reactor, text)) for text in options["ports"]]
+        self._endpoints = [(text, endpoint_of(reactor, text)) for text in options["port"]]
         self._small = small_services(reactor, options, endpoint_of)
         self._loops: list[LoopingCall] = []
         self._shelves: Shelves | None = None
         self.listening: list[IListeningPort] = []
+        self.reloads = Reloads()
         self.setName("filesrv")
 
     def startService(self) -> None:

@@ -1,5 +1,5 @@
 """
-How the small services are asked for, and which of them are.
+Which of the small services are asked for.
 """
 
 from __future__ import annotations
@@ -14,16 +14,7 @@ from filesrv.small_services.endpoints import SamePortEndpoint, UDPEndpoint
 from filesrv.small_services.guard import Guard
 from filesrv.small_services.udp_echo import UDPEcho
 
-__all__ = ["FLAGS", "PARAMETERS", "SmallService", "small_services"]
-
-#: Rows for C{optParameters} and C{optFlags} of L{twisted.python.usage.Options}.
-PARAMETERS = [
-    ["daytime", None, None, "Tell the time over TCP there: a port number or an endpoint."],
-    ["udp-echo", None, None, "Send datagrams back there: PORT or udp:PORT:interface=ADDRESS."],
-]
-FLAGS = [
-    ["daytime-udp", None, "Tell the time over UDP, too, on the number of --daytime."],
-]
+__all__ = ["SmallService", "small_services"]
 
 
 class SmallService(NamedTuple):

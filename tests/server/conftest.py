@@ -7,21 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
-from zope.interface import implementer
+from twisted.logger import LogLevel
 
-from tests.support.logs import Log
+from tests.support.logs import Log, collecting
 from tests.support.memory import Server
 from tests.support.scripted import Conversation
-
-
-@implementer(ILogObserver)
-class _Collector:
-    def __init__(self, events: list[LogEvent]) -> None:
-        self._events = events
-
-    def __call__(self, event: LogEvent) -> None:
-        self._events.append(event)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,12 +24,9 @@ def _collect_quickly() -> None:
 @pytest.fixture(autouse=True)
 def log() -> Iterator[Log]:
     """What is logged; a fault of the server fails a test that did not expect it."""
-    found = Log()
-    observer = _Collector(found.events)
-    globalLogPublisher.addObserver(observer)
-    yield found
-    gc.collect()  # Twisted logs an unhandled failure when its Deferred goes.
-    globalLogPublisher.removeObserver(observer)
+    with collecting() as found:
+        yield found
+        gc.collect()  # Twisted logs an unhandled failure when its Deferred goes.
     faults = [event for event in found.events if event["log_level"] is LogLevel.critical]
     assert len(faults) == found.faults_expected, [found.text(event) for event in faults]
 

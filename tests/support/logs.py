@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from twisted.logger import LogEvent, formatEvent
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
-__all__ = ["Log"]
+__all__ = ["Log", "collecting"]
 
 
 @dataclass
@@ -33,3 +36,24 @@ class Log:
             for event in self.events
             if event.get("log_namespace", "").startswith("filesrv")
         ]
+
+
+@implementer(ILogObserver)
+class _Collector:
+    def __init__(self, events: list[LogEvent]) -> None:
+        self._events = events
+
+    def __call__(self, event: LogEvent) -> None:
+        self._events.append(event)
+
+
+@contextmanager
+def collecting() -> Iterator[Log]:
+    """What is logged within the block."""
+    found = Log()
+    observer = _Collector(found.events)
+    globalLogPublisher.addObserver(observer)
+    try:
+        yield found
+    finally:
+        globalLogPublisher.removeObserver(observer)
