@@ -1,0 +1,3 @@
+"""
+What filesrv takes, in seconds and in memory.  Nothing here is installed with it.
+"""

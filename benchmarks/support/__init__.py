@@ -1,0 +1,3 @@
+"""
+What all measurements need: cores, processes, sockets, tables.
+"""
