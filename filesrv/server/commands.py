@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from filesrv.access.rights import Right
 from filesrv.server.downloads import RESUME, Download
 from filesrv.server.events import Began, Ended
 from filesrv.server.hashing import ALGORITHMS
@@ -24,7 +25,7 @@ from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, split_digests
 from filesrv.transfer.meter import Meter
 from filesrv.transfer.send import Run
 from filesrv.wire.endings import Ending
-from filesrv.wire.errors import BadArguments, BadOffset, Exists, NotFound, UnknownCommand
+from filesrv.wire.errors import BadArguments, BadOffset, Denied, Exists, NotFound, UnknownCommand
 from filesrv.wire.grammar import Command, Syntax, format_word, number, words
 from filesrv.wire.names import check_name
 from filesrv.wire.times import NANOSECONDS, local_time, parse_time, utc_time
@@ -43,6 +44,8 @@ class Verb:
 
     @ivar run: does the work; a coroutine where it takes more than this turn.
     @ivar help: one line for HELP.
+    @ivar names: the rights that the first arguments, which are names, need: one of each.
+    @ivar open: whether it is there for those, too, who have to log in first.
     @ivar announced: bytes of payload that follow a line without waiting for the reply,
         so that a refusal can skip them.
     """
@@ -50,6 +53,8 @@ class Verb:
     run: Callable[[Port, Command], Coroutine[Any, Any, None] | None]
     syntax: Syntax
     help: str
+    names: tuple[Right, ...] = ()
+    open: bool = False
     announced: Callable[[bytes], int] = _no_payload
 
 
@@ -89,24 +94,25 @@ def hello(port: Port, command: Command) -> None:
 
 async def list_(port: Port, command: Command) -> None:
     entries: list[Entry] = []
-    for entry in port.shelves.root.list(command.argument(0) or ""):
+    for entry in port.shelves.root.list(command.arguments[0]):
         entries.append(entry)
         await port.breathe()
     entries.sort(key=lambda entry: entry.name)
-    await port.reply_lines(map(_entry_line, entries))
+    await port.reply_lines(_entry_line(port, entry) for entry in entries)
 
 
-def _entry_line(entry: Entry) -> str:
+def _entry_line(port: Port, entry: Entry) -> str:
     size = "-" if entry.size is None else entry.size
-    return f"{size} {utc_time(entry.modified)} {format_word(entry.name)}"
+    return f"{size} {utc_time(entry.modified)} {format_word(port.visitor.shown(entry.name))}"
 
 
 def stat(port: Port, command: Command) -> None:
     name = check_name(command.arguments[0])
     unfinished = port.shelves.uploads.status(port.client, name)
     try:
+        port.visitor.require(Right.READ | Right.LIST, name)
         status = port.shelves.root.status(name)
-    except NotFound:
+    except (Denied, NotFound):
         if unfinished is None:
             raise
         status = unfinished[1]
@@ -151,19 +157,19 @@ async def upload(port: Port, command: Command) -> None:
     except PayloadCut:
         stored = going.offset + going.moved
         raise BadOffset("that was not all of it; go on there", stored=stored) from None
-    stored_name = None if ask else announced.name
+    stored_name = None if ask else port.visitor.shown(announced.name)
     port.reply(stored=stored_name, size=announced.size, received=meter.moved, **meter.fields())
 
 
 def _announced(port: Port, command: Command) -> Announced:
-    offset = command.argument(2)
+    name, offset = check_name(command.arguments[0]), command.argument(2)
     modified = command.options.get("modified")
     exclusive = _choice(command, "if-absent", ("no", "yes")) == "yes"
     return Announced(
-        check_name(command.arguments[0]),
+        name,
         number(command.arguments[1]),
         None if offset is None else number(offset),
-        exclusive or not port.shelves.overwrite,
+        exclusive or not port.shelves.overwrite or not port.visitor.may(Right.DELETE, name),
         None if modified is None else parse_time(modified),
     )
 
@@ -174,7 +180,7 @@ async def commit(port: Port, command: Command) -> None:
     if not _DIGEST.fullmatch(digest):
         raise BadArguments(f"the digest is {ALGORITHM}= and 64 hexadecimal digits")
     status = await port.shelves.uploads.commit(port.who, name, digest, port.breathe)
-    port.reply(stored=name, size=status.size, version=status.version)
+    port.reply(stored=port.visitor.shown(name), size=status.size, version=status.version)
 
 
 async def download(port: Port, command: Command) -> None:
@@ -243,15 +249,18 @@ def _choice(command: Command, option: str, choices: tuple[str, ...]) -> str:
 
 
 async def pending(port: Port, command: Command) -> None:
+    home = port.visitor.home
     rows = port.shelves.registry.of_client(port.client)
-    await port.reply_lines([_pending_line(port, row) for row in rows])
+    lines = [_pending_line(port, row) for row in rows if row.name.startswith(home)]
+    await port.reply_lines(lines)
 
 
 def _pending_line(port: Port, row: Unfinished) -> str:
     upload = row.direction is Direction.UPLOAD
     offset = port.shelves.uploads.partials.size(row.id) if upload else row.delivered
     expires = utc_time(int(port.shelves.registry.expires(row)) * NANOSECONDS)
-    line = f"{row.direction.value} {offset} {row.size} {expires} {format_word(row.name)}"
+    name = format_word(port.visitor.shown(row.name))
+    line = f"{row.direction.value} {offset} {row.size} {expires} {name}"
     return line if row.ended is None else f"{line} last={row.ended}"
 
 
@@ -270,6 +279,8 @@ def delete(port: Port, command: Command) -> None:
 def rename(port: Port, command: Command) -> None:
     old, new = command.arguments
     _check_unchanging(port, old)
+    if not port.visitor.may(Right.DELETE, new):
+        port.shelves.root.check_target(new.removesuffix("/"), replace=False)
     port.shelves.root.rename(old, new)
     port.reply()
 
@@ -295,41 +306,63 @@ async def sums(port: Port, command: Command) -> None:
     name = check_name(command.arguments[0])
     blocks = await port.shelves.uploads.sums(port.client, name, port.breathe)
     if blocks is None:
+        port.visitor.require(Right.READ, name)
         with port.shelves.root.open(name) as file:
             blocks = await port.shelves.hashes.blocks(name, file, port.breathe)
     await port.reply_lines((digest.hex() for digest in split_digests(blocks)), block=BLOCK_SIZE)
 
 
 COMMANDS: dict[str, Verb] = {
-    "ECHO": Verb(echo, Syntax(("text",), bare=True), "answers the text as it came"),
-    "TIME": Verb(time, Syntax(), "the server's time"),
-    "CLOSE": Verb(close, Syntax(), "closes the connection"),
-    "EXIT": Verb(close, Syntax(), "closes the connection"),
-    "QUIT": Verb(close, Syntax(), "closes the connection"),
-    "HELP": Verb(help, Syntax((), ("command",)), "this list, or one line of it"),
-    "HELLO": Verb(hello, Syntax(("token",)), "who this client is, whatever its address"),
-    "LIST": Verb(list_, Syntax((), ("directory",)), "files: size, time modified, name"),
-    "STAT": Verb(stat, Syntax(("name",)), "size, time modified and version of a file"),
+    "ECHO": Verb(echo, Syntax(("text",), bare=True), "answers the text as it came", open=True),
+    "TIME": Verb(time, Syntax(), "the server's time", open=True),
+    "CLOSE": Verb(close, Syntax(), "closes the connection", open=True),
+    "EXIT": Verb(close, Syntax(), "closes the connection", open=True),
+    "QUIT": Verb(close, Syntax(), "closes the connection", open=True),
+    "HELP": Verb(help, Syntax((), ("command",)), "this list, or one line of it", open=True),
+    "HELLO": Verb(hello, Syntax(("token",)), "who this client is, whatever its address", open=True),
+    "LIST": Verb(
+        list_, Syntax((), ("directory",)), "files: size, time modified, name", (Right.LIST,)
+    ),
+    "STAT": Verb(
+        stat,
+        Syntax(("name",)),
+        "size, time modified and version of a file",
+        # Who sends a file asks how much of it is here.
+        (Right.READ | Right.LIST | Right.WRITE,),
+    ),
     "UPLOAD": Verb(
         upload,
         Syntax(("name", "size"), ("offset",), ("if-absent", "commit", "modified")),
         "sends a file: wait for OK, then send the bytes from its offset on",
-        _announced_upload,
+        (Right.WRITE,),
+        announced=_announced_upload,
     ),
     "DOWNLOAD": Verb(
         download,
         Syntax(("name",), ("offset", "length"), ("if",)),
         "fetches a file; offset resume goes on where the connection broke",
+        (Right.READ,),
     ),
     "COMMIT": Verb(
         commit,
         Syntax(("name",), (), (ALGORITHM,)),
         "publishes what was uploaded with commit=ask, if the digest agrees",
+        (Right.WRITE,),
     ),
     "PENDING": Verb(pending, Syntax(), "your unfinished transfers"),
-    "DISCARD": Verb(discard, Syntax(("name",)), "forgets your unfinished upload"),
-    "DELETE": Verb(delete, Syntax(("name",)), "deletes a file"),
-    "RENAME": Verb(rename, Syntax(("name", "name")), "gives a file another name"),
-    "HASH": Verb(hash_, Syntax(("name",), ("algorithm",)), "sha256, blake3 or blake3-4m"),
-    "SUMS": Verb(sums, Syntax(("name",)), "the digest of each block of 4 MiB"),
+    "DISCARD": Verb(discard, Syntax(("name",)), "forgets your unfinished upload", (Right.WRITE,)),
+    "DELETE": Verb(delete, Syntax(("name",)), "deletes a file", (Right.DELETE,)),
+    "RENAME": Verb(
+        rename, Syntax(("name", "name")), "gives a file another name", (Right.DELETE, Right.WRITE)
+    ),
+    "HASH": Verb(
+        hash_, Syntax(("name",), ("algorithm",)), "sha256, blake3 or blake3-4m", (Right.READ,)
+    ),
+    "SUMS": Verb(
+        sums,
+        Syntax(("name",)),
+        "the digest of each block of 4 MiB",
+        # Of an upload that is not finished, or of a file.
+        (Right.READ | Right.WRITE,),
+    ),
 }

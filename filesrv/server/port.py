@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from filesrv.access.visitor import Visitor
 from filesrv.server.events import Who
 from filesrv.server.shelves import Shelves
 from filesrv.transfer.receive import Sink
@@ -34,10 +35,12 @@ class Port(Protocol):
     One connection, as a verb sees it.
 
     @ivar client: whose unfinished transfers these are.
+    @ivar visitor: who is there, what they may do, and where their names lead.
     @ivar shelves: where everything is.
     """
 
     client: str
+    visitor: Visitor
 
     @property
     def shelves(self) -> Shelves: ...
@@ -46,8 +49,15 @@ class Port(Protocol):
     def who(self) -> Who:
         """This connection, and whose it is by now."""
 
+    @property
+    def secure(self) -> bool:
+        """Whether nobody on the way can listen."""
+
     def identify(self, client: str) -> None:
-        """From here on, the connection's client is C{client}."""
+        """From here on, the connection's client is C{client}, unless somebody logged in."""
+
+    def log_in(self, user: str) -> None:
+        """From here on, this connection is a user's."""
 
     def reply(self, words: str = "", **fields: object) -> None:
         """Answer C{OK} with fields and words."""
@@ -92,6 +102,10 @@ class Port(Protocol):
 
 class Connection(Protocol):
     """What a session needs of the protocol that carries it."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether nobody on the way can listen."""
 
     def write(self, data: bytes) -> None:
         """Send."""

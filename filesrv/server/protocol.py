@@ -22,6 +22,7 @@ from filesrv.transfer.sockets import (
     LINE_READ_SIZE,
     ending_seen,
     forward_half_close,
+    is_local,
     no_delay,
     set_read_size,
 )
@@ -146,6 +147,10 @@ class FilesrvProtocol(LineReceiver):
         self.factory.disconnected(self)
 
     # What the session asks for (filesrv.server.session.Connection).
+
+    @property
+    def secure(self) -> bool:
+        return is_local(self.transport.getPeer())
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from filesrv import __version__
+from filesrv.access.visitor import Visitor
 from filesrv.server import events
 from filesrv.server.commands import COMMANDS, Verb
 from filesrv.server.events import Who
@@ -85,6 +86,7 @@ class Session:
         self.number = who.number
         self.client = who.client
         self.peer = who.peer
+        self.visitor = Visitor(shelves.access)
         self.phase = Phase.READY
         self.ending: Ending | None = None
         self._connection = connection
@@ -204,8 +206,22 @@ class Session:
     def who(self) -> Who:
         return Who(self.number, self.client, self.peer)
 
+    @property
+    def user(self) -> str | None:
+        """Who logged in, if anybody has."""
+        return self.visitor.user
+
+    @property
+    def secure(self) -> bool:
+        return self._connection.secure
+
     def identify(self, client: str) -> None:
-        self.client = client
+        if self.user is None:
+            self.client = client
+
+    def log_in(self, user: str) -> None:
+        self.visitor.user = user
+        self.client = f"user:{user}"
 
     def reply(self, words: str = "", **fields: object) -> None:
         self.reply_bare(ok(words, **fields))
@@ -294,7 +310,9 @@ class Session:
             raise LineTooLong
         if verb is None:
             raise UnknownCommand
-        return verb.run(self, verb.syntax.bind(word, text))
+        if not verb.open:
+            self.visitor.check_known(verb.names)
+        return verb.run(self, self.visitor.admit(verb.syntax.bind(word, text), verb.names))
 
     def _answered(self, _: object = None) -> None:
         self._enter(Event.ANSWERED)
@@ -325,6 +343,7 @@ class Session:
         return 0 if verb is None else verb.announced(text)
 
     def _refuse(self, error: FilesrvError) -> None:
+        error.words = self.visitor.words(error.words)
         self.reply_bare(err(error))
         self.shelves.events.publish(events.Refused(self.who, error))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
+from filesrv.access.access import Access
 from filesrv.server.downloads import Downloads
 from filesrv.server.events import Events
 from filesrv.server.hashing import Hashes
@@ -34,6 +35,7 @@ class CannotOpen(Exception):
 class Shelves:
     """
     @ivar events: what happens, for those who look on.
+    @ivar access: who may do what.
     @ivar overwrite: whether what is published may be changed.
     @ivar lock: the descriptor that keeps a second daemon off the root.
     """
@@ -45,6 +47,7 @@ class Shelves:
     downloads: Downloads
     hashes: Hashes
     events: Events
+    access: Access
     overwrite: bool
     lock: int
 
@@ -69,12 +72,19 @@ class Shelves:
 
 
 def open_shelves(
-    path: str, clock: IReactorTime, *, keep: float, overwrite: bool = True, durable: bool = True
+    path: str,
+    clock: IReactorTime,
+    *,
+    keep: float,
+    overwrite: bool = True,
+    durable: bool = True,
+    access: Access | None = None,
 ) -> Shelves:
     """
     Open a root, making what is missing and cleaning up after a crash.
 
     @param keep: seconds after which unfinished transfers expire.
+    @param access: who may do what; everybody everything, if it is left out.
     @raise CannotOpen: it cannot be written, or another daemon serves it.
     """
     state = os.path.join(path, STATE_DIRECTORY)
@@ -101,8 +111,9 @@ def open_shelves(
         hashes, events = Hashes(known), Events()
         uploads = Uploads(root, partials, registry, hashes, events)
         downloads = Downloads(root, registry)
+        access = Access() if access is None else access
         shelves = Shelves(
-            clock, root, registry, uploads, downloads, hashes, events, overwrite, lock
+            clock, root, registry, uploads, downloads, hashes, events, access, overwrite, lock
         )
         _free_between_events(freeing, clock)
         shelves.tidy()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
+import ipaddress
 import os
 import socket
 import struct
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     ISSLTransport,
@@ -33,6 +35,7 @@ __all__ = [
     "ending_seen",
     "forward_half_close",
     "is_dual_stack",
+    "is_local",
     "keep_alive",
     "limit_retransmission",
     "no_delay",
@@ -207,6 +210,17 @@ def forward_half_close(transport: Any, protocol: Any) -> None:
 def plain_host(host: str) -> str:
     """C{192.0.2.1} for C{::ffff:192.0.2.1}; other addresses as they are."""
     return host.removeprefix("::ffff:") if "." in host else host
+
+
+def is_local(peer: Any) -> bool:
+    """Whether what is at the other end of a connection is on this machine, too."""
+    host = getattr(peer, "host", None)
+    if host is None:  # a Unix socket's, or of no kind that leads anywhere
+        return isinstance(peer, UNIXAddress)
+    try:
+        return ipaddress.ip_address(plain_host(str(host))).is_loopback
+    except ValueError:
+        return False
 
 
 def is_dual_stack(sock: socket.socket) -> bool:

@@ -22,6 +22,7 @@ from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from filesrv.access.access import Access
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.protocol import FilesrvProtocol
 from filesrv.server.shelves import Shelves, open_shelves
@@ -262,11 +263,17 @@ class Server:
         overwrite: bool = True,
         keep: float = 7 * DAY,
         durable: bool = False,
+        access: Access | None = None,
         reactor: MemoryReactor | None = None,
     ) -> None:
         self.root = root
         self.reactor = MemoryReactor() if reactor is None else reactor
-        self._options: dict[str, Any] = {"overwrite": overwrite, "keep": keep, "durable": durable}
+        self._options: dict[str, Any] = {
+            "overwrite": overwrite,
+            "keep": keep,
+            "durable": durable,
+            "access": access,
+        }
         self._ports = iter(range(40_000, 65_536))
         self._buried: list[tuple[Shelves, FilesrvFactory]] = []
         self._open()

@@ -1,0 +1,88 @@
+"""
+Who is on a connection, what they may do, and where their names lead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from filesrv.access.access import Access
+from filesrv.access.rights import Right
+from filesrv.wire.errors import Denied, LoginRequired
+from filesrv.wire.grammar import Command, format_word
+from filesrv.wire.names import check_directory
+
+__all__ = ["Visitor"]
+
+
+class Visitor:
+    """
+    Somebody on a connection.
+
+    @ivar user: who logged in; L{None} before that.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self.user: str | None = None
+
+    @property
+    def home(self) -> str:
+        """What stands before this visitor's names under the root; perhaps nothing."""
+        return self._access.home(self.user)
+
+    def check_known(self, needs: tuple[Right, ...]) -> None:
+        """
+        @param needs: the rights that a command needs, for each of its names one of them.
+        @raise LoginRequired: those who have not logged in may not even ask.
+        """
+        allowed = self._access.anonymous
+        if self.user is None and not (allowed and all(need & allowed for need in needs)):
+            raise LoginRequired("log in first: LOGIN user password")
+
+    def admit(self, command: Command, needs: tuple[Right, ...]) -> Command:
+        """
+        The command with its first arguments, which are names, as names under the root.
+
+        @param needs: for each of the names the rights of which one has to be there; a name
+            that was left out is C{""}.
+        @raise BadName: a name can be nobody's.
+        @raise Denied: a right is missing.
+        """
+        missing = ("",) * (len(needs) - len(command.arguments))
+        arguments = [*command.arguments, *missing]
+        for index, need in enumerate(needs):
+            arguments[index] = self.place(arguments[index])
+            self.require(need, arguments[index])
+        return replace(command, arguments=tuple(arguments))
+
+    def place(self, name: str) -> str:
+        """
+        The name under the root of what this visitor calls C{name}.
+
+        @raise BadName: it can be nobody's.
+        """
+        check_directory(name)
+        return self.home + name
+
+    def shown(self, place: str) -> str:
+        """What this visitor calls a name under the root."""
+        return place.removeprefix(self.home)
+
+    def words(self, text: str) -> str:
+        """Words for people in which names under the root stand as this visitor calls them."""
+        home = self.home
+        if not home:
+            return text
+        return "".join(f" {text}".replace(f" {home}", " ").replace(f' "{home}', ' "'))[1:]
+
+    def may(self, right: Right, place: str) -> bool:
+        """Whether one of these rights is there for a name under the root."""
+        return bool(right & self._access.at(self.user, place))
+
+    def require(self, right: Right, place: str) -> None:
+        """
+        @raise Denied: none of these rights is there for a name under the root.
+        """
+        if not self.may(right, place):
+            raise Denied(f"you may not do that with {format_word(place)}")
