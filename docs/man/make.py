@@ -18,6 +18,8 @@ from roff import Page
 
 from filesrv import __version__
 from filesrv.client.cli import COMPLETE, commands
+from filesrv.service.options import GROUPS, Options
+from filesrv.service.options.option import Option
 
 __all__ = ["made"]
 
@@ -39,6 +41,20 @@ ENVIRONMENT = (
     ("XDG_STATE_HOME", "Where the command keeps its token and the digests of what it sends."),
 )
 
+DAEMON = """
+Clients speak to it in lines of text, with the command ``filesrv`` or by telnet or netcat.
+``-n`` of twistd keeps it in the foreground.
+"""
+
+SIGNALS = (
+    ("SIGTERM, SIGINT", "Stop: connections are told, and each transfer can be gone on with."),
+)
+
+DAEMON_STATUSES = (
+    ("0", "It was stopped."),
+    ("1", "It could not start; what has to be changed first is said in one line."),
+)
+
 
 def client_page() -> Page:
     """filesrv(1)"""
@@ -52,6 +68,34 @@ def client_page() -> Page:
     page.terms(ENVIRONMENT)
     page.see_also(["twistd-filesrv(8)", "filesrv-admin(1)", "nc(1)", "telnet(1)"])
     return page
+
+
+def daemon_page() -> Page:
+    """twistd-filesrv(8)"""
+    page = Page("twistd-filesrv", 8, __version__, "the daemon of filesrv")
+    page.heading("Synopsis")
+    page.usage("twistd", "[OPTIONS OF TWISTD] filesrv [OPTIONS]")
+    page.heading("Description")
+    page.paragraphs(f"{Options.longdesc}\n\n{DAEMON}")
+    page.heading("Options")
+    for group in GROUPS:
+        page.subheading(group.title)
+        page.terms((_term(option), _meaning(option)) for option in group.options)
+    page.heading("Signals")
+    page.terms(SIGNALS)
+    page.heading("Exit status")
+    page.terms(DAEMON_STATUSES)
+    page.see_also(["filesrv(1)", "filesrv-admin(1)", "twistd(1)", "systemd.unit(5)"])
+    return page
+
+
+def _term(option: Option) -> str:
+    short = f"-{option.short}, " if option.short else ""
+    return f"{short}--{option.name} {option.metavar}".rstrip()
+
+
+def _meaning(option: Option) -> str:
+    return f"{option.help} [default: {option.default_text}]" if option.default_text else option.help
 
 
 def _introduce(page: Page, program: str, group: click.Group) -> None:
@@ -92,7 +136,7 @@ def _completions(program: str, group: click.Group, variable: str) -> Iterator[tu
 
 def made() -> dict[str, str]:
     """Each file, by its path below this directory."""
-    pages: Iterable[Page] = (client_page(),)
+    pages: Iterable[Page] = (client_page(), daemon_page())
     files = {f"{page.name}.{page.section}": page.text() for page in pages}
     files.update(_completions("filesrv", commands(), COMPLETE))
     return files

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from filesrv.client.cli import commands
+from filesrv.service.options import GROUPS
 from tests.support.daemon import program
 
 MAN = Path(__file__).parents[2] / "docs" / "man"
@@ -40,6 +41,12 @@ def test_the_page_of_the_command_tells_of_every_verb(made: dict[str, str]) -> No
         for parameter in shown:
             for option in () if parameter.hidden else parameter.opts:
                 assert option.replace("-", "\\-") in page
+
+
+def test_the_page_of_the_daemon_tells_of_every_option(made: dict[str, str]) -> None:
+    page = made["twistd-filesrv.8"]
+    for option in (option for group in GROUPS for option in group.options):
+        assert f"--{option.name}".replace("-", "\\-") in page
 
 
 def test_nothing_in_a_page_is_taken_for_a_request_of_roff(made: dict[str, str]) -> None:

@@ -30,6 +30,7 @@ PLUGIN = "twisted/plugins/filesrv_plugin.py"
 #: What is for man, for the shells and for systemd, below the prefix.
 SHARED = {
     "share/man/man1/filesrv.1",
+    "share/man/man8/twistd-filesrv.8",
     "share/bash-completion/completions/filesrv",
     "share/zsh/site-functions/_filesrv",
     "share/fish/vendor_completions.d/filesrv.fish",
