@@ -16,14 +16,17 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from filesrv import __version__
-from filesrv.service.options import going_on, serving, small
+from filesrv.service.options import going_on, running, serving, small
+from filesrv.service.options.config import Config, read_config
+from filesrv.service.options.example import example_of
 from filesrv.service.options.option import Flag, Group, Option
+from filesrv.service.options.settling import settle
 from filesrv.service.options.usage import help_of
 
-__all__ = ["GROUPS", "Options"]
+__all__ = ["GROUPS", "Options", "check_config"]
 
 #: In the order of the help and of the documentation.
-GROUPS: tuple[Group, ...] = (serving.GROUP, going_on.GROUP, small.GROUP)
+GROUPS: tuple[Group, ...] = (serving.GROUP, going_on.GROUP, small.GROUP, running.GROUP)
 
 _OPTIONS = tuple(option for group in GROUPS for option in group.options)
 
@@ -76,20 +79,36 @@ class Options(UsageOptions):
             raise SystemExit(f"filesrv: {error}") from None
 
     def postOptions(self) -> None:
-        for option in _OPTIONS:
-            self[option.name] = _value(option, self[option.name])
-        for group in GROUPS:
-            group.check(self)
+        given = {o.name: _texts(self[o.name]) for o in _OPTIONS if self[o.name] is not None}
+        path = given.get("config", [None])[-1]
+        config = Config() if path is None else read_config(path, GROUPS)
+        faults = settle(GROUPS, given, config, self)
+        if self["example-config"]:
+            _say(example_of(GROUPS), 0)
+        if self["check"]:
+            _say("\n".join(faults) or "nothing is wrong with the options", 1 if faults else 0)
+        if faults:
+            raise UsageError("\nfilesrv: ".join(faults))
 
 
-def _value(option: Option, given: Any) -> Any:
-    if given is None:
-        return option.unset
-    if option.flag:
-        return True
-    if option.repeatable:
-        return [option.read(text) for text in given]
-    return option.read(given)
+def _say(words: str, status: int) -> NoReturn:
+    print(words)
+    raise SystemExit(status)
+
+
+def _texts(given: Any) -> list[str]:
+    """What the command line says of one option: a flag is 1, and the last counts."""
+    if isinstance(given, list):
+        return given
+    return ["true" if given == 1 else given]
+
+
+def check_config(path: str) -> list[str]:
+    """
+    All that is wrong with a configuration file, each with file and line; what it names,
+    such as certificates, is looked at, too.
+    """
+    return settle(GROUPS, {}, read_config(path, GROUPS), {})
 
 
 def _collects(option: Option) -> Callable[[Options, str], None]:

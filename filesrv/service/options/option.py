@@ -6,6 +6,8 @@ configuration file, the manual page and the completions are made.
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,6 +44,10 @@ class WrongOption(UsageError):
         super().__init__(f"--{option} {words}")
         self.option = option
         self.words = words
+
+    def at(self, place: str | None) -> str:
+        """The fault in words; C{place} is file and line, if it is in a file."""
+        return str(self) if place is None else f"{place}: {self.option} {self.words}"
 
 
 class Kind(Protocol):
@@ -82,11 +88,27 @@ class Text:
         return text
 
 
+#: What a path may begin with: directories that systemd makes for a service and names in
+#: its environment (systemd.exec(5)).
+_OF_SYSTEMD = re.compile(
+    r"\$\{?(?P<name>(?:CACHE|CONFIGURATION|CREDENTIALS|LOGS|RUNTIME|STATE)_DIRECTORY)\}?(?=/|$)"
+)
+
+
 @dataclass(frozen=True)
 class Path(Text):
     """A file, or a directory: completed as one."""
 
     directory: bool = False
+
+    def read(self, text: str) -> str:
+        match = _OF_SYSTEMD.match(text)
+        if match is None:
+            return text
+        found = os.environ.get(match["name"], "").split(":")[0]
+        if not found:
+            raise ValueError(f"names ${match['name']}, which systemd has not set")
+        return found + text[match.end() :]
 
 
 @dataclass(frozen=True)
@@ -152,6 +174,7 @@ class Option:
     @ivar default: its value where it is not given; of the same type as given ones.
     @ivar default_words: the default in words, where it is no constant.
     @ivar repeatable: it may be given more than once; its value is a list.
+    @ivar in_file: it may stand in the configuration file.
     """
 
     name: str
@@ -162,6 +185,7 @@ class Option:
     short: str = ""
     default_words: str = ""
     repeatable: bool = False
+    in_file: bool = True
 
     @property
     def flag(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from filesrv.service.options.option import Choice, Flag, Group, Option, Path, Text, Values
+from filesrv.service.options.listening import Listening
+from filesrv.service.options.option import Choice, Flag, Group, Option, Path, Values
 
 __all__ = ["GROUP"]
 
@@ -22,7 +23,7 @@ GROUP = Group(
             "port",
             "Where to listen: a port number, for IPv4 and IPv6, or a Twisted endpoint "
             "description. May be given more than once.",
-            Text(toml=(str, int)),
+            Listening("port"),
             "PORT",
             ("9000",),
             short="p",

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from filesrv.service.options.option import Flag, Group, Option, Text
+from filesrv.service.endpoints import endpoint_of
+from filesrv.service.options.listening import Listening
+from filesrv.service.options.option import Flag, Group, Option, Text, Values
+from filesrv.small_services.options import small_services
 
 __all__ = ["GROUP"]
+
+
+def _check(options: Values) -> None:
+    small_services(None, options, endpoint_of)
+
 
 GROUP = Group(
     "small-services",
@@ -13,7 +21,7 @@ GROUP = Group(
         Option(
             "daytime",
             "Tell the time over TCP there: a port number or an endpoint.",
-            Text(toml=(str, int)),
+            Listening("daytime"),
             "PORT",
         ),
         Option("daytime-udp", "Tell the time over UDP, too, on the number of --daytime.", Flag()),
@@ -24,4 +32,5 @@ GROUP = Group(
             "PORT",
         ),
     ),
+    _check,
 )
