@@ -22,6 +22,7 @@ from filesrv.service.options import Options
 from filesrv.service.reloads import Reloads
 from filesrv.small_services.options import small_services
 from filesrv.transfer.liveness import Liveness
+from filesrv.watch.watching import Watching
 from filesrv.wire.endings import Ending
 
 __all__ = ["CannotStart", "FilesrvService"]
@@ -55,9 +56,13 @@ class FilesrvService(Service):
         self._reactor = reactor
         self._options = options
         self._endpoints = [(text, endpoint_of(reactor, text)) for text in options["port"]]
+        self._metrics = [
+            (text, endpoint_of(reactor, text, "metrics")) for text in [options["metrics"]] if text
+        ]
         self._small = small_services(reactor, options, endpoint_of)
         self._loops: list[LoopingCall] = []
         self._shelves: Shelves | None = None
+        self._watching: Watching | None = None
         self.listening: list[IListeningPort] = []
         self.reloads = Reloads()
         self.setName("filesrv")
@@ -72,11 +77,14 @@ class FilesrvService(Service):
             self._reactor, self._options["dead-after"], self._options["stall-timeout"]
         )
         self.factory = FilesrvFactory(self._reactor, shelves, liveness)
+        watching = self._watching = Watching(self._reactor, shelves, self._options["root"])
         try:
             for text, endpoint in self._endpoints:
                 self._listen(text, endpoint, self.factory)
             for text, endpoint, answers in self._small:
                 self._listen(text, endpoint, answers)
+            for text, endpoint in self._metrics:
+                self._listen(text, endpoint, watching.pages())
         except CannotStart:
             for port in self.listening:
                 port.stopListening()
@@ -88,6 +96,7 @@ class FilesrvService(Service):
         self._log.warn("anybody who reaches this server may read and write its files")
         self._every(EXPIRE_EVERY, shelves.uploads.expire)
         self._every(RECORD_EVERY, shelves.record)
+        watching.start()
 
     async def _stop(self) -> None:
         for loop in self._loops:
@@ -100,6 +109,8 @@ class FilesrvService(Service):
         self.listening.clear()
         if self._shelves is not None:
             await self.factory.end_all(Ending.SERVER_STOPPED, STOP_WITHIN)
+            if self._watching is not None:
+                self._watching.stop()
             self._shelves.close()
             self._shelves = None
 

@@ -148,6 +148,11 @@ class Registry:
         """Every row."""
         return self._rows("")
 
+    def ids(self, direction: Direction) -> list[tuple[str, float]]:
+        """Of every row of a direction, C{id} and C{touched}: cheaper than the rows."""
+        query = "SELECT id, touched FROM transfers WHERE direction=?"
+        return [(str(id), float(str(t))) for id, t in self._db.rows(query, direction.value)]
+
     def expires(self, row: Unfinished) -> float:
         """When a row expires if nobody comes back, in seconds since the epoch."""
         return row.touched + self.keep

@@ -16,7 +16,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from filesrv import __version__
-from filesrv.service.options import going_on, running, serving, small
+from filesrv.service.options import going_on, running, serving, small, watching
 from filesrv.service.options.config import Config, read_config
 from filesrv.service.options.example import example_of
 from filesrv.service.options.option import Flag, Group, Option
@@ -26,7 +26,7 @@ from filesrv.service.options.usage import help_of
 __all__ = ["GROUPS", "Options", "check_config"]
 
 #: In the order of the help and of the documentation.
-GROUPS: tuple[Group, ...] = (serving.GROUP, going_on.GROUP, small.GROUP, running.GROUP)
+GROUPS: tuple[Group, ...] = (serving.GROUP, going_on.GROUP, small.GROUP, watching.GROUP, running.GROUP)
 
 _OPTIONS = tuple(option for group in GROUPS for option in group.options)
 
