@@ -26,7 +26,13 @@ from filesrv.service.options.usage import help_of
 __all__ = ["GROUPS", "Options", "check_config"]
 
 #: In the order of the help and of the documentation.
-GROUPS: tuple[Group, ...] = (serving.GROUP, going_on.GROUP, small.GROUP, watching.GROUP, running.GROUP)
+GROUPS: tuple[Group, ...] = (
+    serving.GROUP,
+    going_on.GROUP,
+    small.GROUP,
+    watching.GROUP,
+    running.GROUP,
+)
 
 _OPTIONS = tuple(option for group in GROUPS for option in group.options)
 
