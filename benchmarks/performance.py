@@ -90,6 +90,8 @@ def main() -> int:
     arguments = _arguments()
     rounds = arguments.rounds or _ROUNDS[arguments.quick]
     os.sched_setaffinity(0, {CLIENT})
+    # Programs that are installed have their bytecode; so shall those that are measured.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     raise_limits()
     samples = Samples()
     if CLIENT == SERVER:

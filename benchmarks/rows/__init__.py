@@ -4,9 +4,10 @@ All that is measured: the one list of tables.
 
 from __future__ import annotations
 
+from benchmarks.rows.commands import COMMANDS, SMALL
 from benchmarks.rows.streams import STREAMS
 from benchmarks.support.samples import Group
 
 __all__ = ["GROUPS"]
 
-GROUPS: tuple[Group, ...] = (STREAMS,)
+GROUPS: tuple[Group, ...] = (STREAMS, COMMANDS, SMALL)

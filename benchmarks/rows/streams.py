@@ -4,7 +4,6 @@ One download and one upload: the plain client, and a server on a core of its own
 
 from __future__ import annotations
 
-import filecmp
 import os
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from functools import partial
 
 from benchmarks.servers.base import Server
 from benchmarks.support.bench import MIB, Bench
+from benchmarks.support.files import assert_same
 from benchmarks.support.processes import cpu_seconds
 from benchmarks.support.samples import Column, Figures, Group, Row
 from benchmarks.support.wire import PIECE, receive, receive_checked, send
@@ -57,7 +57,7 @@ def upload(bench: Bench, server: Server, size: int) -> Figures:
     session.stored()
     seconds, spent = time.perf_counter() - started, cpu_seconds(server.pid) - spent
     session.close()
-    assert filecmp.cmp(source, server.root / "up", shallow=False), "other bytes"
+    assert_same(source, server.root / "up")
     (server.root / "up").unlink()
     return {"up": size / MIB / seconds, "cpu up": spent / size * _GB}
 

@@ -80,6 +80,7 @@ class Bench:
     As a context manager; it ends all servers, and leaves nothing.
 
     @ivar place: the directory in memory.
+    @ivar home: what commands keep between their runs.
     @ivar missing: what is not installed, in words.
     """
 
@@ -87,6 +88,8 @@ class Bench:
         self.sizes = sizes
         self.disk = disk
         self.place = Path(tempfile.mkdtemp(prefix="filesrv-performance-", dir=memory))
+        self.home = self.place / "home"
+        self.home.mkdir()
         self.missing: list[str] = []
         self._at_end: list[Callable[[], None]] = []
         self._servers: dict[str, Server] = {}
