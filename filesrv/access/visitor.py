@@ -80,9 +80,31 @@ class Visitor:
         """Whether one of these rights is there for a name under the root."""
         return bool(right & self._access.at(self.user, place))
 
+    def check_move(self, old: str, new: str) -> None:
+        """
+        Refuse to move what may not be deleted or written, however deep below, and what can
+        be read or seen where it would be but not where it is.
+
+        @raise Denied: so it is.
+        """
+        before = list(self._access.within(self.user, old))
+        after = list(self._access.within(self.user, new))
+        gained = Right.NONE
+        for right in after:
+            gained |= right & (Right.READ | Right.LIST)
+        for right in before:
+            if not right & Right.DELETE or gained & ~right:
+                raise _denied(old)
+        if not all(right & Right.WRITE for right in after):
+            raise _denied(new)
+
     def require(self, right: Right, place: str) -> None:
         """
         @raise Denied: none of these rights is there for a name under the root.
         """
         if not self.may(right, place):
-            raise Denied(f"you may not do that with {format_word(place)}")
+            raise _denied(place)
+
+
+def _denied(place: str) -> Denied:
+    return Denied(f"you may not do that with {format_word(place)}")

@@ -17,6 +17,7 @@ from filesrv.access.rights import Right
 from filesrv.server.downloads import RESUME, Download
 from filesrv.server.events import Began, Ended
 from filesrv.server.hashing import ALGORITHMS
+from filesrv.server.login import login
 from filesrv.server.port import ConnectionEnded, PayloadCut, Port
 from filesrv.server.upload import Announced, Upload
 from filesrv.store.registry import Direction, Unfinished
@@ -25,7 +26,14 @@ from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, split_digests
 from filesrv.transfer.meter import Meter
 from filesrv.transfer.send import Run
 from filesrv.wire.endings import Ending
-from filesrv.wire.errors import BadArguments, BadOffset, Denied, Exists, NotFound, UnknownCommand
+from filesrv.wire.errors import (
+    BadArguments,
+    BadOffset,
+    Denied,
+    Exists,
+    NotFound,
+    UnknownCommand,
+)
 from filesrv.wire.grammar import Command, Syntax, format_word, number, words
 from filesrv.wire.names import check_name
 from filesrv.wire.times import NANOSECONDS, local_time, parse_time, utc_time
@@ -95,7 +103,9 @@ def hello(port: Port, command: Command) -> None:
 async def list_(port: Port, command: Command) -> None:
     entries: list[Entry] = []
     for entry in port.shelves.root.list(command.arguments[0]):
-        entries.append(entry)
+        needed = Right.LIST if entry.size is not None else Right.LIST | Right.PASS
+        if port.visitor.may(needed, entry.name):
+            entries.append(entry)
         await port.breathe()
     entries.sort(key=lambda entry: entry.name)
     await port.reply_lines(_entry_line(port, entry) for entry in entries)
@@ -279,6 +289,7 @@ def delete(port: Port, command: Command) -> None:
 def rename(port: Port, command: Command) -> None:
     old, new = command.arguments
     _check_unchanging(port, old)
+    port.visitor.check_move(old, new)
     if not port.visitor.may(Right.DELETE, new):
         port.shelves.root.check_target(new.removesuffix("/"), replace=False)
     port.shelves.root.rename(old, new)
@@ -320,8 +331,12 @@ COMMANDS: dict[str, Verb] = {
     "QUIT": Verb(close, Syntax(), "closes the connection", open=True),
     "HELP": Verb(help, Syntax((), ("command",)), "this list, or one line of it", open=True),
     "HELLO": Verb(hello, Syntax(("token",)), "who this client is, whatever its address", open=True),
+    "LOGIN": Verb(login, Syntax(("user", "password")), "who you are", open=True),
     "LIST": Verb(
-        list_, Syntax((), ("directory",)), "files: size, time modified, name", (Right.LIST,)
+        list_,
+        Syntax((), ("directory",)),
+        "files: size, time modified, name",
+        (Right.LIST | Right.PASS,),
     ),
     "STAT": Verb(
         stat,

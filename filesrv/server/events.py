@@ -53,6 +53,11 @@ class Who:
     peer: str
 
     @property
+    def address(self) -> str:
+        """The peer's address without its port."""
+        return self.peer.partition("(")[0]
+
+    @property
     def user(self) -> str | None:
         """Who logged in, if somebody did."""
         client = self.client

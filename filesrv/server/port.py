@@ -57,7 +57,11 @@ class Port(Protocol):
         """From here on, the connection's client is C{client}, unless somebody logged in."""
 
     def log_in(self, user: str) -> None:
-        """From here on, this connection is a user's."""
+        """
+        From here on, this connection is a user's.
+
+        @raise FilesrvError: the user's home cannot be made.
+        """
 
     def reply(self, words: str = "", **fields: object) -> None:
         """Answer C{OK} with fields and words."""

@@ -220,6 +220,7 @@ class Session:
             self.client = client
 
     def log_in(self, user: str) -> None:
+        self.shelves.make_home(user)
         self.visitor.user = user
         self.client = f"user:{user}"
 

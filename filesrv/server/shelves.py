@@ -51,6 +51,16 @@ class Shelves:
     overwrite: bool
     lock: int
 
+    def make_home(self, user: str | None) -> None:
+        """
+        Make sure that there is the directory where a user's names are.
+
+        @raise FilesrvError: the disk does not take it.
+        """
+        home = self.access.home(user)
+        if home:
+            self.root.make_directory(home.removesuffix("/"))
+
     def tidy(self) -> None:
         """On start: clean up after a crash."""
         self.uploads.tidy()
@@ -117,6 +127,8 @@ def open_shelves(
         )
         _free_between_events(freeing, clock)
         shelves.tidy()
+        if access.anonymous:
+            shelves.make_home(None)
         opened.pop_all()
         return shelves
 

@@ -14,11 +14,13 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from filesrv.access.rights import WrongRights
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
 from filesrv.server.trust import RECORD_EVERY
 from filesrv.service.endpoints import address_of, endpoint_of
 from filesrv.service.options import Options
+from filesrv.service.options.access import access_of
 from filesrv.service.reloads import Reloads
 from filesrv.small_services.options import small_services
 from filesrv.transfer.liveness import Liveness
@@ -93,7 +95,8 @@ class FilesrvService(Service):
             self._shelves = None
             raise
         self._log.info("serving {root}", root=self._options["root"])
-        self._log.warn("anybody who reaches this server may read and write its files")
+        if shelves.access.open:
+            self._log.warn("anybody who reaches this server may read and write its files")
         self._every(EXPIRE_EVERY, shelves.uploads.expire)
         self._every(RECORD_EVERY, shelves.record)
         watching.start()
@@ -127,8 +130,9 @@ class FilesrvService(Service):
                 keep=self._options["keep-partials"] * DAY,
                 overwrite=not self._options["no-overwrite"],
                 durable=self._options["durability"] == "commit",
+                access=access_of(self._reactor, self._options, self.reloads),
             )
-        except CannotOpen as error:
+        except (CannotOpen, WrongRights) as error:
             raise CannotStart(str(error)) from error
 
     def _listen(self, text: str, endpoint: Any, factory: Any) -> None:

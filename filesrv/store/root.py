@@ -169,6 +169,15 @@ class Root:
                 if listed is not None:
                     yield listed
 
+    def make_directory(self, name: str) -> None:
+        """
+        Make a directory, and those that it is in, where they are missing.
+
+        @raise Exists: something else has the name.
+        """
+        with _writing(name), self._directory(check_name(name), make=True):
+            pass
+
     def delete(self, name: str) -> None:
         """
         Remove a file, or a directory that is empty.

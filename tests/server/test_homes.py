@@ -13,7 +13,7 @@ from tests.support.memory import Client, Server
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path / "root", access=Access(login=True, homes=True))
+    made = Server(tmp_path / "root", access=Access(homes=True))
     yield made
     made.close()
 

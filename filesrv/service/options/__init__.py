@@ -16,7 +16,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from filesrv import __version__
-from filesrv.service.options import going_on, running, serving, small, watching
+from filesrv.service.options import access, going_on, running, serving, small, watching
 from filesrv.service.options.config import Config, read_config
 from filesrv.service.options.example import example_of
 from filesrv.service.options.option import Flag, Group, Option
@@ -28,6 +28,7 @@ __all__ = ["GROUPS", "Options", "check_config"]
 #: In the order of the help and of the documentation.
 GROUPS: tuple[Group, ...] = (
     serving.GROUP,
+    access.GROUP,
     going_on.GROUP,
     small.GROUP,
     watching.GROUP,
