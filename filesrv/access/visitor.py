@@ -38,7 +38,7 @@ class Visitor:
         """
         allowed = self._access.anonymous
         if self.user is None and not (allowed and all(need & allowed for need in needs)):
-            raise LoginRequired("log in first: LOGIN user password")
+            raise LoginRequired("this server wants to know who you are")
 
     def admit(self, command: Command, needs: tuple[Right, ...]) -> Command:
         """

@@ -32,4 +32,4 @@ async def login(port: Port, command: Command) -> None:
         raise
     port.log_in(user)
     port.shelves.events.publish(events.LoggedIn(port.who))
-    port.reply(user=user)
+    port.reply()
