@@ -86,6 +86,10 @@ class Samples:
         """The lines of a table."""
         return list(self.found.get(group, {}))
 
+    def has(self, group: str, key: str) -> bool:
+        """Whether any line of a table has a column."""
+        return any(key in of_line for of_line in self.found.get(group, {}).values())
+
     def median(self, group: str, line: str, key: str) -> float:
         """The middle one of all rounds; not a number where there is none."""
         values = self.found.get(group, {}).get(line, {}).get(key, [])

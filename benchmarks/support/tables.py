@@ -15,9 +15,14 @@ Table = Sequence[Sequence[str]]
 
 
 def table(group: Group, samples: Samples) -> Table:
-    """The lines of a group, the first of them its headings."""
-    headings = ["", *(text for column in group.columns for text in _headings(group, column))]
-    return [headings, *([line, *_cells(group, samples, line)] for line in samples.lines(group.key))]
+    """The lines of a group, the first of them its headings; what was not measured is left out."""
+    lines = samples.lines(group.key)
+    columns = [each for each in group.columns if samples.has(group.key, each.key)]
+    headings = [text for column in columns for text in _headings(group, column)]
+    return [
+        ["", *headings],
+        *([line, *_cells(group, columns, samples, line)] for line in lines),
+    ]
 
 
 def _headings(group: Group, column: Column) -> Iterator[str]:
@@ -26,8 +31,8 @@ def _headings(group: Group, column: Column) -> Iterator[str]:
         yield f"÷ {group.reference}"
 
 
-def _cells(group: Group, samples: Samples, line: str) -> Iterator[str]:
-    for column in group.columns:
+def _cells(group: Group, columns: Sequence[Column], samples: Samples, line: str) -> Iterator[str]:
+    for column in columns:
         yield _shown(samples.median(group.key, line, column.key), column.form)
         if column.ratio:
             yield _shown(samples.ratio(group.key, line, column.key, group.reference), "{:.2f}")
