@@ -157,7 +157,9 @@ class _Machine:
         self._only_six = only_six
         self.ports: list[_Port] = []
 
-    def listenTCP(self, port: int, factory: Factory, interface: str = "") -> _Port:  # noqa: N802
+    def listenTCP(  # noqa: N802
+        self, port: int, factory: Factory, backlog: int = 50, interface: str = ""
+    ) -> _Port:
         error = self._errors[interface]
         if error is not None:
             raise CannotListenError(interface, port, OSError(error, os.strerror(error)))

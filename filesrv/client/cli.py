@@ -16,9 +16,10 @@ from filesrv import __version__
 from filesrv.client.address import ServerAddress
 from filesrv.client.console import Console
 from filesrv.client.outcomes import DONE, INTERRUPTED, USAGE
-from filesrv.client.settings import Settings, parse_rate
+from filesrv.client.settings import Settings
 from filesrv.client.small_verbs import SMALL_VERBS
 from filesrv.client.verbs import VERBS, Job
+from filesrv.wire.quantities import parse_rate
 
 if TYPE_CHECKING:
     from filesrv.client.session import Session

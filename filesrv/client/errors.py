@@ -36,6 +36,7 @@ _WORDS = {
     Ending.TAKEN_OVER: "the transfer goes on over a newer connection",
     Ending.SERVER_STOPPED: "the server was stopped",
     Ending.REFUSED: "the connection was refused",
+    Ending.IDLE: "the server closed the connection, for nothing was said",
 }
 
 

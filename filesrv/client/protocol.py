@@ -28,7 +28,7 @@ from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow
 from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, no_delay, set_read_size
 from filesrv.wire.endings import Ending
-from filesrv.wire.errors import FilesrvError, ShuttingDown, Stalled, TakenOver
+from filesrv.wire.errors import FilesrvError, Idle, ShuttingDown, Stalled, TakenOver
 from filesrv.wire.replies import MalformedReply, Reply, parse_reply
 
 __all__ = ["ClientProtocol", "Turn"]
@@ -38,6 +38,7 @@ _LAST_WORDS: dict[type[FilesrvError], Ending] = {
     ShuttingDown: Ending.SERVER_STOPPED,
     TakenOver: Ending.TAKEN_OVER,
     Stalled: Ending.STALLED,
+    Idle: Ending.IDLE,
 }
 
 

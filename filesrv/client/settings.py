@@ -4,15 +4,11 @@ What the user may set for every command, and what holds if nothing is set.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from filesrv.client.address import ServerAddress
 
-__all__ = ["Settings", "parse_rate"]
-
-_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmMgG]?)(?:i?[bB])?(?:/s)?", re.ASCII)
-_FACTORS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
+__all__ = ["Settings"]
 
 
 @dataclass(frozen=True)
@@ -39,16 +35,3 @@ class Settings:
     quiet: bool = False
     as_json: bool = False
     debug: bool = False
-
-
-def parse_rate(text: str) -> float:
-    """
-    C{500k} or C{10M}: bytes a second, with decimal prefixes as networks use them.
-
-    @raise ValueError: neither a number nor one with a prefix.
-    """
-    match = _RATE.fullmatch(text.strip())
-    rate = float(match[1]) * _FACTORS[match[2].lower()] if match else 0.0
-    if rate < 1:
-        raise ValueError(f"{text!r} is no rate: bytes a second, such as 500k or 10M")
-    return rate

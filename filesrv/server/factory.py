@@ -13,7 +13,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
-from filesrv.server.events import Connected, Left, Who
+from filesrv.server.events import Connected, Left, Refused, Who
+from filesrv.server.gate import Gate, TurnedAway
+from filesrv.server.patience import Patience
 from filesrv.server.protocol import FilesrvProtocol
 from filesrv.server.session import Session
 from filesrv.server.shelves import Shelves
@@ -31,6 +33,8 @@ class FilesrvFactory(ServerFactory):
 
     @ivar registry: the unfinished transfers, by client and file name.
     @ivar connections: those that are open.
+    @ivar gate: how many there may be.
+    @ivar patience: with those that say nothing.
     """
 
     noisy = False
@@ -41,17 +45,26 @@ class FilesrvFactory(ServerFactory):
         self.liveness = liveness
         self.shelves = shelves
         self.registry: Registry = shelves.registry
+        self.gate = Gate(reactor, shelves.limits)
+        self.patience = Patience(reactor, shelves.limits)
         self.connections: set[FilesrvProtocol] = set()
         self._all_gone: list[Deferred[None]] = []
         self._numbers = count(1)
 
-    def buildProtocol(self, addr: IAddress | None) -> FilesrvProtocol:  # type: ignore[override]
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> FilesrvProtocol | TurnedAway:
+        refusal = self.gate.refusal(_host(addr))
+        if refusal is not None:
+            self.shelves.events.publish(Refused(None, refusal))
+            return TurnedAway(refusal)
         protocol = FilesrvProtocol(self._reactor)
         protocol.factory = self
         return protocol
 
     def connected(self, protocol: FilesrvProtocol) -> Session:
         """A connection was made: its conversation."""
+        self.gate.enter(_host(protocol.transport.getPeer()))
         self.connections.add(protocol)
         who = Who(next(self._numbers), _client(protocol), _peer(protocol))
         session = Session(protocol, self.shelves, who)
@@ -61,6 +74,7 @@ class FilesrvFactory(ServerFactory):
 
     def disconnected(self, protocol: FilesrvProtocol) -> None:
         """A connection has ended."""
+        self.gate.leave(_host(protocol.transport.getPeer()))
         self.connections.discard(protocol)
         session = protocol.session
         self._log.info("client {peer} left: {reason}", peer=session.peer, reason=session.ending)
@@ -88,19 +102,19 @@ class FilesrvFactory(ServerFactory):
 def _peer(protocol: FilesrvProtocol) -> str:
     """Address and port, for the log."""
     peer = protocol.transport.getPeer()
-    if isinstance(peer, (IPv4Address, IPv6Address)):
-        return f"{_host(peer)}({peer.port})"
-    return _client(protocol)
+    host = _host(peer)
+    return _client(protocol) if host is None else f"{host}({peer.port})"
 
 
 def _client(protocol: FilesrvProtocol) -> str:
     """Who a connection's client is until it says so itself: its host, or its user."""
-    peer = protocol.transport.getPeer()
-    if isinstance(peer, (IPv4Address, IPv6Address)):
-        return _host(peer)
+    host = _host(protocol.transport.getPeer())
+    if host is not None:
+        return host
     user = peer_user(socket_of(protocol.transport))
     return "local" if user is None else f"uid:{user}"
 
 
-def _host(peer: IPv4Address | IPv6Address) -> str:
-    return plain_host(str(peer.host))
+def _host(peer: object) -> str | None:
+    """Its IP address, if it has one."""
+    return plain_host(str(peer.host)) if isinstance(peer, (IPv4Address, IPv6Address)) else None

@@ -14,6 +14,8 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from filesrv.server.patience import Hearing
+from filesrv.server.phases import Phase
 from filesrv.server.session import Session
 from filesrv.transfer.liveness import Peer
 from filesrv.transfer.receive import READ_SIZE
@@ -27,6 +29,7 @@ from filesrv.transfer.sockets import (
     set_read_size,
 )
 from filesrv.wire.endings import Ending
+from filesrv.wire.errors import Idle
 from filesrv.wire.grammar import MAX_LINE
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ class FilesrvProtocol(LineReceiver):
     session: Session
     _outflow: Outflow
     _peer: Peer
+    _hearing: Hearing
     _deadline: IDelayedCall | None = None
     _half_closed = False
     _not_reading = False
@@ -75,9 +79,12 @@ class FilesrvProtocol(LineReceiver):
             lost=self._examine,
         )
         self._peer = self.factory.liveness.watch(self.transport, self._expected, self.session.end)
+        self._hearing = self.factory.patience.hear(self._is_their_turn, self._end_idle)
         self.session.connected()
 
     def dataReceived(self, data: bytes) -> None:
+        if data:
+            self._hearing.heard(data, self.line_mode != 0)
         if self._receiving:  # Called by what this very call delivered.
             super().dataReceived(data)
             return
@@ -106,6 +113,7 @@ class FilesrvProtocol(LineReceiver):
             self.transport.pauseProducing()
 
     def lineReceived(self, line: bytes) -> None:
+        self._hearing.line_came()
         self.session.line_received(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -118,6 +126,7 @@ class FilesrvProtocol(LineReceiver):
     def rawDataReceived(self, data: bytes) -> None:
         rest = self.session.bytes_received(data)
         if rest is not None:
+            self._hearing.payload_ended()
             self.setLineMode(rest)
             self.session.run_ended()
 
@@ -142,6 +151,7 @@ class FilesrvProtocol(LineReceiver):
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self._peer.stop()
+        self._hearing.stop()
         clean = reason.check(ConnectionDone) is not None
         self.session.lost(Ending.CLOSED if clean else Ending.RESET)
         self.factory.disconnected(self)
@@ -160,6 +170,7 @@ class FilesrvProtocol(LineReceiver):
         self._hold("busy")
 
     def release(self) -> None:
+        self._hearing.answered()
         self._release("busy")
 
     def raw(self) -> None:
@@ -221,6 +232,17 @@ class FilesrvProtocol(LineReceiver):
         """What is expected of the peer: payload, or that it reads our replies."""
         expected = self.session.expected
         return self._outflow.waiting if expected is None and not self._outflow.ready else expected
+
+    def _is_their_turn(self) -> bool:
+        """Whether nothing is to happen before the peer says something."""
+        return (
+            self.session.phase in (Phase.READY, Phase.SKIPPING_LINE)
+            and not self._holds
+            and not self._outflow.waiting
+        )
+
+    def _end_idle(self, refusal: Idle) -> None:
+        self.session.end(Ending.IDLE, refusal)
 
     def _examine(self) -> None:
         self.session.ending = self.session.ending or ending_seen(self.transport)

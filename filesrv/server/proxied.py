@@ -55,6 +55,8 @@ class ProxiedProtocol(ProtocolWrapper):
             return
         if self._header is not None:
             self._stop_waiting()
+            # Only now is it known whose it is, and so whether there is room for it.
+            self.wrappedProtocol = self.factory.wrappedFactory.buildProtocol(self.getPeer())
             self.wrappedProtocol.makeConnection(self)  # type: ignore[arg-type]
             if self._header.rest:
                 self.wrappedProtocol.dataReceived(self._header.rest)

@@ -32,6 +32,7 @@ from filesrv.transfer.sockets import ending_of
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import (
     FilesrvError,
+    Idle,
     Internal,
     LineTooLong,
     ShuttingDown,
@@ -63,6 +64,7 @@ _LAST_WORDS: dict[Ending, type[FilesrvError]] = {
     Ending.TAKEN_OVER: TakenOver,
     Ending.SERVER_STOPPED: ShuttingDown,
     Ending.STALLED: Stalled,
+    Ending.IDLE: Idle,
 }
 
 #: Endings after which nobody is there to read a last reply.
@@ -165,10 +167,12 @@ class Session:
         self._enter(Event.LOST)
         self._end_receiving(ConnectionEnded(self.ending))
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: Ending, refusal: FilesrvError | None = None) -> None:
         """
         End the connection for a reason of ours, and say so where that does not fall
         into a payload.
+
+        @param refusal: what is said, where more can be said than what the ending says.
         """
         if self.phase is Phase.CLOSING and ending in (_DEAD | {Ending.STALLED}):
             self._connection.abort()
@@ -180,7 +184,7 @@ class Session:
         in_payload = self.phase is Phase.SENDING
         if not in_payload and ending in _LAST_WORDS:
             self._eol = b"\r\n"
-            self._refuse(_LAST_WORDS[ending]())
+            self._refuse(refusal or _LAST_WORDS[ending]())
         self._enter(Event.CLOSE)
         self._end_receiving(ConnectionEnded(ending))
         if ending in _DEAD or (in_payload and ending is not Ending.SERVER_STOPPED):

@@ -16,6 +16,7 @@ from filesrv.access.access import Access
 from filesrv.server.downloads import Downloads
 from filesrv.server.events import Events
 from filesrv.server.hashing import Hashes
+from filesrv.server.limits import DEFAULTS, Limits
 from filesrv.server.uploads import Uploads
 from filesrv.store.freeing import Freeing
 from filesrv.store.known import KnownDigests
@@ -36,6 +37,7 @@ class Shelves:
     """
     @ivar events: what happens, for those who look on.
     @ivar access: who may do what.
+    @ivar limits: how much of it clients may have.
     @ivar overwrite: whether what is published may be changed.
     @ivar lock: the descriptor that keeps a second daemon off the root.
     """
@@ -48,6 +50,7 @@ class Shelves:
     hashes: Hashes
     events: Events
     access: Access
+    limits: Limits
     overwrite: bool
     lock: int
 
@@ -89,6 +92,7 @@ def open_shelves(
     overwrite: bool = True,
     durable: bool = True,
     access: Access | None = None,
+    limits: Limits = DEFAULTS,
 ) -> Shelves:
     """
     Open a root, making what is missing and cleaning up after a crash.
@@ -123,7 +127,17 @@ def open_shelves(
         downloads = Downloads(root, registry)
         access = Access() if access is None else access
         shelves = Shelves(
-            clock, root, registry, uploads, downloads, hashes, events, access, overwrite, lock
+            clock,
+            root,
+            registry,
+            uploads,
+            downloads,
+            hashes,
+            events,
+            access,
+            limits,
+            overwrite,
+            lock,
         )
         _free_between_events(freeing, clock)
         shelves.tidy()

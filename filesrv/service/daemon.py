@@ -16,11 +16,14 @@ from twisted.logger import Logger
 
 from filesrv.access.rights import WrongRights
 from filesrv.server.factory import FilesrvFactory
+from filesrv.server.limits import Limits
 from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
 from filesrv.server.trust import RECORD_EVERY
+from filesrv.service.descriptors import fitted, raise_descriptor_limit
 from filesrv.service.endpoints import address_of, endpoint_of
 from filesrv.service.options import Options
 from filesrv.service.options.access import access_of
+from filesrv.service.options.limits import limits_of
 from filesrv.service.reloads import Reloads
 from filesrv.small_services.options import small_services
 from filesrv.transfer.liveness import Liveness
@@ -74,7 +77,7 @@ class FilesrvService(Service):
         @raise CannotStart: the root cannot be used, or a port not be listened on.
         """
         super().startService()
-        shelves = self._shelves = self._open()
+        shelves = self._shelves = self._open(self._limits())
         liveness = Liveness(
             self._reactor, self._options["dead-after"], self._options["stall-timeout"]
         )
@@ -122,7 +125,20 @@ class FilesrvService(Service):
         super().stopService()
         return ensureDeferred(self._stop())
 
-    def _open(self) -> Shelves:
+    def _limits(self) -> Limits:
+        """What the options say, as far as the system lets us have it."""
+        wanted = limits_of(self._options)
+        descriptors = raise_descriptor_limit()
+        limits = fitted(wanted, descriptors)
+        if limits.connections < wanted.connections:
+            self._log.warn(
+                "{count} connections at most, for the system allows {descriptors} open files",
+                count=limits.connections,
+                descriptors=descriptors,
+            )
+        return limits
+
+    def _open(self, limits: Limits) -> Shelves:
         try:
             return open_shelves(
                 self._options["root"],
@@ -131,6 +147,7 @@ class FilesrvService(Service):
                 overwrite=not self._options["no-overwrite"],
                 durable=self._options["durability"] == "commit",
                 access=access_of(self._reactor, self._options, self.reloads),
+                limits=limits,
             )
         except (CannotOpen, WrongRights) as error:
             raise CannotStart(str(error)) from error

@@ -24,6 +24,12 @@ __all__ = ["DualStackEndpoint", "address_of", "endpoint_of"]
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
+#: Connections that the kernel keeps for us until they are accepted; it takes what
+#: net.core.somaxconn allows of that (listen(2)).  Twisted's 50 are gone in an instant when
+#: many clients come back at once, and who finds no place waits for a second at least.
+BACKLOG = 4096
+
+
 class DualStackEndpoint:
     """
     A port number, on IPv4 and IPv6 at once where the machine has both.
@@ -41,14 +47,14 @@ class DualStackEndpoint:
 
     async def _listen(self, factory: Factory) -> list[IListeningPort]:
         try:
-            six = self._reactor.listenTCP(self._port, factory, interface="::")
+            six = self._reactor.listenTCP(self._port, factory, BACKLOG, "::")
         except CannotListenError as error:
             if getattr(error.socketError, "errno", None) in _NO_IPV6:
-                return [self._reactor.listenTCP(self._port, factory)]
+                return [self._reactor.listenTCP(self._port, factory, BACKLOG)]
             raise
         if is_dual_stack(six.socket):
             return [six]
-        return [six, self._reactor.listenTCP(six.getHost().port, factory)]
+        return [six, self._reactor.listenTCP(six.getHost().port, factory, BACKLOG)]
 
 
 def endpoint_of(reactor: Any, description: str, option: str = "port") -> Any:

@@ -9,12 +9,12 @@ answers in turn, which would go on for ever.
 from __future__ import annotations
 
 import enum
-import socket
 
 from twisted.internet.interfaces import IReactorTime
 
 from filesrv.small_services.buckets import Buckets
 from filesrv.transfer.datagrams import Datagram
+from filesrv.transfer.sockets import network_of
 from filesrv.wire.datagrams import BURST, RATE, cost
 
 __all__ = ["Guard", "Refusal"]
@@ -60,16 +60,9 @@ class Guard:
             return Refusal.OWN_PORT
         if datagram.asked_at is not None and _is_multicast(datagram.asked_at):
             return Refusal.NOT_ONE
-        if not self._buckets.take(_who(datagram.host), cost(answer_size)):
+        if not self._buckets.take(network_of(datagram.host), cost(answer_size)):
             return Refusal.TOO_MUCH
         return None
-
-
-def _who(host: str) -> str:
-    """What one sender has: an IPv4 address, or a whole /64 of IPv6 (RFC 6177)."""
-    if ":" not in host:
-        return host
-    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex()
 
 
 def _is_multicast(host: str) -> bool:

@@ -38,6 +38,7 @@ __all__ = [
     "is_local",
     "keep_alive",
     "limit_retransmission",
+    "network_of",
     "no_delay",
     "peer_user",
     "pending_error",
@@ -46,6 +47,7 @@ __all__ = [
     "socket_of",
     "tcp_info",
     "unsent",
+    "unwrapped",
 ]
 
 
@@ -189,10 +191,16 @@ def no_delay(transport: Any) -> None:
 
 def set_read_size(transport: Any, size: int) -> None:
     """How many bytes one read of a connection takes at most."""
-    while isinstance(transport, ProtocolWrapper):
-        transport = transport.transport
+    transport = unwrapped(transport)
     if isinstance(transport, FileDescriptor):
         transport.bufferSize = size
+
+
+def unwrapped(transport: Any) -> Any:
+    """The transport below those that wrap it, such as TLS and that for HAProxy."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    return transport
 
 
 def forward_half_close(transport: Any, protocol: Any) -> None:
@@ -221,6 +229,13 @@ def is_local(peer: Any) -> bool:
         return ipaddress.ip_address(plain_host(str(host))).is_loopback
     except ValueError:
         return False
+
+
+def network_of(host: str) -> str:
+    """What one customer of a provider has: an IPv4 address, or a /64 of IPv6 (RFC 6177)."""
+    if ":" not in host:
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex()
 
 
 def is_dual_stack(sock: socket.socket) -> bool:

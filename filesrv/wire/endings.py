@@ -20,6 +20,7 @@ class Ending(enum.Enum):
     TAKEN_OVER = "taken-over"
     SERVER_STOPPED = "server-stopped"
     REFUSED = "refused"
+    IDLE = "idle"
 
     def __str__(self) -> str:
         return self.value

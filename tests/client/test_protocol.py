@@ -258,7 +258,7 @@ def test_an_answer_that_is_cut_short_is_none(begun: bytes) -> None:
         (b"ERR SHUTTING_DOWN\r\n", Ending.SERVER_STOPPED),
         (b"ERR TAKEN_OVER\r\n", Ending.TAKEN_OVER),
         (b"ERR STALLED\r\n", Ending.STALLED),
-        (b"ERR IDLE\r\n", Ending.CLOSED),
+        (b"ERR IDLE\r\n", Ending.IDLE),
     ],
 )
 def test_what_a_server_says_unasked_is_why_it_closes(said: bytes, ending: Ending) -> None:

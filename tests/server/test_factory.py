@@ -95,7 +95,7 @@ class TestClient:
     def test_until_it_says_so_itself_a_client_is_its_host(
         self, server: Server, address: Any, client: str
     ) -> None:
-        protocol = server.factory.buildProtocol(address)
+        protocol: Any = server.factory.buildProtocol(address)
         protocol.makeConnection(StringTransport(peerAddress=address))
 
         assert protocol.session.client == client

@@ -52,7 +52,7 @@ class TestIdentity:
         client.says(b"UPLOAD f 5\n", b"hel")
         client.reset()
 
-        assert server.connect("1:2").asks(b"PENDING") == ["OK lines=0"]
+        assert server.connect("1:2::").asks(b"PENDING") == ["OK lines=0"]
         assert server.connect("::ffff:1:2").asks(b"UPLOAD f 5")[0].startswith("OK offset=3 ")
 
     def test_a_token_goes_before_the_address(self, server: Server) -> None:

@@ -117,7 +117,7 @@ class TCPReactor(HandReactor):
         self.address = address
         self.stopped = 0
 
-    def listenTCP(self, port: int, factory: Any, **more: Any) -> Any:  # noqa: N802
+    def listenTCP(self, port: int, factory: Any, *more: Any, **still_more: Any) -> Any:  # noqa: N802
         return self
 
     def getHost(self) -> Any:

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 
 from filesrv.access.access import Access
 from filesrv.server.factory import FilesrvFactory
-from filesrv.server.protocol import FilesrvProtocol
+from filesrv.server.limits import DEFAULTS, Limits
 from filesrv.server.shelves import Shelves, open_shelves
 from filesrv.transfer.liveness import Liveness
 
@@ -116,7 +116,7 @@ class MemoryReactor(Clock):
 class _ServerEnd(FileDescriptor):
     """The server's transport: what Twisted's TCP is, with a L{Client} for a socket."""
 
-    def __init__(self, reactor: MemoryReactor, protocol: FilesrvProtocol, client: Client) -> None:
+    def __init__(self, reactor: MemoryReactor, protocol: Any, client: Client) -> None:
         super().__init__(reactor)  # type: ignore[arg-type]
         self.clock = reactor
         self.protocol = protocol
@@ -207,7 +207,7 @@ class Client:
         self.fin = self.was_reset = False
         self.end_seen = self.closed = self.aborted = False
         self._looked_at = 0
-        self.protocol = server.factory.buildProtocol(address)
+        self.protocol: Any = server.factory.buildProtocol(address)
         self.transport = _ServerEnd(server.reactor, self.protocol, self)
         self.protocol.makeConnection(self.transport)
         self.transport.startReading()
@@ -264,6 +264,7 @@ class Server:
         keep: float = 7 * DAY,
         durable: bool = False,
         access: Access | None = None,
+        limits: Limits = DEFAULTS,
         reactor: MemoryReactor | None = None,
     ) -> None:
         self.root = root
@@ -273,6 +274,7 @@ class Server:
             "keep": keep,
             "durable": durable,
             "access": access,
+            "limits": limits,
         }
         self._ports = iter(range(40_000, 65_536))
         self._buried: list[tuple[Shelves, FilesrvFactory]] = []

@@ -16,7 +16,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from filesrv import __version__
-from filesrv.service.options import access, going_on, running, serving, small, watching
+from filesrv.service.options import access, going_on, limits, running, serving, small, watching
 from filesrv.service.options.config import Config, read_config
 from filesrv.service.options.example import example_of
 from filesrv.service.options.option import Flag, Group, Option
@@ -30,6 +30,7 @@ GROUPS: tuple[Group, ...] = (
     serving.GROUP,
     access.GROUP,
     going_on.GROUP,
+    limits.GROUP,
     small.GROUP,
     watching.GROUP,
     running.GROUP,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import Any
 
 from filesrv.service.options.option import Choice, Group, Number, Option, Whole
@@ -60,6 +61,8 @@ def _shape(option: Option) -> Any:
 
 
 def _toml(value: Any) -> str:
+    if value == inf:
+        return '"none"'
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     # What JSON writes of texts, numbers, true and false is TOML.
