@@ -24,6 +24,7 @@ from filesrv.service.endpoints import address_of, endpoint_of
 from filesrv.service.options import Options
 from filesrv.service.options.access import access_of
 from filesrv.service.options.limits import limits_of
+from filesrv.service.options.watching import hook_of
 from filesrv.service.reloads import Reloads
 from filesrv.small_services.options import small_services
 from filesrv.transfer.liveness import Liveness
@@ -82,7 +83,8 @@ class FilesrvService(Service):
             self._reactor, self._options["dead-after"], self._options["stall-timeout"]
         )
         self.factory = FilesrvFactory(self._reactor, shelves, liveness)
-        watching = self._watching = Watching(self._reactor, shelves, self._options["root"])
+        hook = hook_of(self._options)
+        watching = self._watching = Watching(self._reactor, shelves, self._options["root"], hook)
         try:
             for text, endpoint in self._endpoints:
                 self._listen(text, endpoint, self.factory)
@@ -90,19 +92,20 @@ class FilesrvService(Service):
                 self._listen(text, endpoint, answers)
             for text, endpoint in self._metrics:
                 self._listen(text, endpoint, watching.pages())
-        except CannotStart:
+            watching.start()
+        except (CannotStart, CannotOpen) as error:
             for port in self.listening:
                 port.stopListening()
             self.listening.clear()
+            watching.stop()
             shelves.close()
             self._shelves = None
-            raise
+            raise CannotStart(str(error)) from error
         self._log.info("serving {root}", root=self._options["root"])
         if shelves.access.open:
             self._log.warn("anybody who reaches this server may read and write its files")
         self._every(EXPIRE_EVERY, shelves.uploads.expire)
         self._every(RECORD_EVERY, shelves.record)
-        watching.start()
 
     async def _stop(self) -> None:
         for loop in self._loops:
