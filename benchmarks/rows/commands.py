@@ -20,7 +20,7 @@ __all__ = ["COMMANDS", "SMALL"]
 def _upload(bench: Bench, client: Client, source: Path) -> Figures:
     server = bench.server(client.server)
     there = server.root / "commanded"
-    seconds = run(client.up(server, source, there.name), bench.home)
+    seconds = run(client.up(server.port, source, there.name), bench.home)
     # rsync puts a directory into the one that is named.
     assert_same(source, there / source.name if (there / source.name).is_dir() else there)
     remove(there)
@@ -30,7 +30,7 @@ def _upload(bench: Bench, client: Client, source: Path) -> Figures:
 def _download(bench: Bench, client: Client, source: Path) -> Figures:
     server = bench.server(client.server)
     here = bench.place / "fetched"
-    seconds = run(client.down(server, here, source.name), bench.home)
+    seconds = run(client.down(server.port, here, source.name), bench.home)
     assert_same(source, here / source.name if (here / source.name).is_dir() else here)
     remove(here)
     return {"down": seconds}

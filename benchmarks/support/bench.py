@@ -22,6 +22,8 @@ __all__ = ["FULL", "GIB", "MIB", "QUICK", "Bench", "Sizes"]
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
+_NOT_IN_LINES = bytes(128 | byte for byte in range(256))
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -131,14 +133,17 @@ class Bench:
 
     @cache  # noqa: B019
     def source(self, size: int) -> Path:
-        """A file in memory of so many random bytes."""
+        """
+        A file in memory of so many random bytes.  None of them can be part of a line, so
+        that a relay sees where a file begins.
+        """
         path = self.place / f"source-{size}"
-        piece = os.urandom(min(size, 16 * MIB))
+        piece = os.urandom(min(size, 16 * MIB)).translate(_NOT_IN_LINES)
         with path.open("wb") as file:
-            for start in range(0, size, len(piece) or 1):
+            for start in range(0, size, len(piece)):
                 # No two pieces are the same, or one in the place of another went unseen.
-                stamp = start.to_bytes(8, "big")
-                file.write((stamp + piece[8:])[: size - start])
+                stamp = f"{start:016x}".encode().translate(_NOT_IN_LINES)
+                file.write((stamp + piece[len(stamp) :])[: size - start])
         return path
 
     @cache  # noqa: B019

@@ -13,18 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.servers.base import Server
 from benchmarks.support.machine import CLIENT, installed, on
 
-__all__ = ["DIRECTORIES", "FILES", "Client", "run"]
+__all__ = ["DIRECTORIES", "FILES", "Client", "run", "start"]
 
 #: How many files lftp mirrors at once.  More than one helps it much, against vsftpd up to
 #: this many and against pyftpdlib no further than to 2; nothing else that it can be told
 #: made a difference.
 PARALLEL = 16
 
-#: What a command line is made of: the server, what is here, and its name there.
-Command = Callable[[Server, Path, str], Sequence[str]]
+#: What a command line is made of: the server's port, what is here, and its name there.
+Command = Callable[[int, Path, str], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -48,54 +47,63 @@ class Client:
         return None if found else self.program
 
 
+def start(command: Sequence[str], home: Path) -> subprocess.Popen[str]:
+    """
+    Start a command on the clients' core.
+
+    @param home: where it may keep what it keeps between runs.
+    """
+    with on(CLIENT):
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "XDG_STATE_HOME": str(home), "LFTP_HOME": str(home)},
+        )
+
+
 def run(command: Sequence[str], home: Path) -> float:
     """
     The seconds from the start of a command to its end.
 
-    @param home: where it may keep what it keeps between runs.
+    @param home: as L{start} has it.
     @raise RuntimeError: it failed.
     """
-    environment = {**os.environ, "XDG_STATE_HOME": str(home), "LFTP_HOME": str(home)}
-    with on(CLIENT):
-        started = time.perf_counter()
-        ended = subprocess.run(
-            command,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            check=False,
-            env=environment,
-        )
-    seconds = time.perf_counter() - started
-    if ended.returncode:
-        raise RuntimeError(f"{command}: {ended.returncode}, {ended.stderr}{ended.stdout}")
+    started = time.perf_counter()
+    with start(command, home) as running:
+        said, _ = running.communicate()
+        seconds = time.perf_counter() - started
+    if running.returncode:
+        raise RuntimeError(f"{command}: {running.returncode}, {said}")
     return seconds
 
 
 def _filesrv(*words: str) -> Command:
     program = str(Path(sys.executable).with_name("filesrv"))
 
-    def command(server: Server, here: Path, name: str) -> Sequence[str]:
+    def command(port: int, here: Path, name: str) -> Sequence[str]:
         filled = [word.format(here=here, name=name) for word in words]
-        return [program, "--server", f"127.0.0.1:{server.port}", "--quiet", *filled]
+        return [program, "--server", f"127.0.0.1:{port}", "--quiet", *filled]
 
     return command
 
 
 def _curl(scheme: str, *words: str) -> Command:
-    def command(server: Server, here: Path, name: str) -> Sequence[str]:
-        url = f"{scheme}://127.0.0.1:{server.port}/{name}"
+    def command(port: int, here: Path, name: str) -> Sequence[str]:
+        url = f"{scheme}://127.0.0.1:{port}/{name}"
         return ["curl", "-sS", *words, str(here), url]
 
     return command
 
 
 def _lftp(words: str) -> Command:
-    def command(server: Server, here: Path, name: str) -> Sequence[str]:
+    def command(port: int, here: Path, name: str) -> Sequence[str]:
         filled = words.format(here=here, name=name)
         script = (
             "set ftp:ssl-allow no; set ftp:sync-mode off; "
-            f"open -u anonymous,nobody -p {server.port} 127.0.0.1; {filled}"
+            f"open -u anonymous,nobody -p {port} 127.0.0.1; {filled}"
         )
         return ["lftp", "-c", script]
 
@@ -103,15 +111,15 @@ def _lftp(words: str) -> Command:
 
 
 def _rsync_up(*options: str) -> Command:
-    def command(server: Server, here: Path, name: str) -> Sequence[str]:
-        return ["rsync", *options, str(here), f"rsync://127.0.0.1:{server.port}/files/{name}"]
+    def command(port: int, here: Path, name: str) -> Sequence[str]:
+        return ["rsync", *options, str(here), f"rsync://127.0.0.1:{port}/files/{name}"]
 
     return command
 
 
 def _rsync_down(*options: str) -> Command:
-    def command(server: Server, here: Path, name: str) -> Sequence[str]:
-        return ["rsync", *options, f"rsync://127.0.0.1:{server.port}/files/{name}", str(here)]
+    def command(port: int, here: Path, name: str) -> Sequence[str]:
+        return ["rsync", *options, f"rsync://127.0.0.1:{port}/files/{name}", str(here)]
 
     return command
 
