@@ -338,7 +338,7 @@ class TestStopping:
         from twisted.internet import reactor
 
         before = open_descriptors(tmp_path)
-        service = make()
+        service = make("--drain", "0")
         idle, receiving = await connect(service), await connect(service)
         receiving.transport.write(b"UPLOAD f 9\nabc")
         await receiving.hear(b"OK offset=0")
@@ -354,7 +354,7 @@ class TestStopping:
 
     @pytest_twisted.ensureDeferred
     async def test_it_can_be_started_again_and_knows_what_was_unfinished(self, make: Make) -> None:
-        service = make()
+        service = make("--drain", "0")
         talker = await connect(service)
         talker.transport.write(b"UPLOAD f 9\nabc")
         await talker.hear(b"OK offset=0")
@@ -368,7 +368,7 @@ class TestStopping:
 
     @pytest_twisted.ensureDeferred
     async def test_stopping_twice_does_no_harm(self, make: Make) -> None:
-        service = make()
+        service = make("--drain", "0")
         await service.stopService()
         await service.stopService()
 

@@ -162,6 +162,7 @@ async def upload(port: Port, command: Command) -> None:
             await port.receive(going, going.length)
             if ask:
                 going.release(Ending.CLOSED)
+                port.shelves.draining.arrived(port.who.number, announced.name)
             else:
                 going.publish()
     except PayloadCut:
@@ -189,6 +190,7 @@ async def commit(port: Port, command: Command) -> None:
     digest = command.options.get(ALGORITHM, "")
     if not _DIGEST.fullmatch(digest):
         raise BadArguments(f"the digest is {ALGORITHM}= and 64 hexadecimal digits")
+    port.shelves.draining.settled(port.who.number, name)
     status = await port.shelves.uploads.commit(port.who, name, digest, port.breathe)
     port.reply(stored=port.visitor.shown(name), size=status.size, version=status.version)
 

@@ -313,6 +313,7 @@ class Session:
     ) -> Coroutine[Any, Any, None] | None:
         if length > MAX_LINE:
             raise LineTooLong
+        self.shelves.draining.admit(self.number, word)
         if verb is None:
             raise UnknownCommand
         if not verb.open:

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from filesrv.access.access import Access
 from filesrv.server.downloads import Downloads
+from filesrv.server.draining import Draining
 from filesrv.server.events import Events
 from filesrv.server.hashing import Hashes
 from filesrv.server.limits import DEFAULTS, Limits
@@ -36,6 +37,7 @@ class CannotOpen(Exception):
 class Shelves:
     """
     @ivar events: what happens, for those who look on.
+    @ivar draining: what may still be done when the daemon stops.
     @ivar access: who may do what.
     @ivar limits: how much of it clients may have.
     @ivar overwrite: whether what is published may be changed.
@@ -49,6 +51,7 @@ class Shelves:
     downloads: Downloads
     hashes: Hashes
     events: Events
+    draining: Draining
     access: Access
     limits: Limits
     overwrite: bool
@@ -134,6 +137,7 @@ def open_shelves(
             downloads,
             hashes,
             events,
+            Draining(events),
             access,
             limits,
             overwrite,

@@ -17,6 +17,7 @@ from twisted.python.usage import UsageError
 from filesrv.service.daemon import CannotStart, FilesrvService
 from filesrv.service.endpoints import DualStackEndpoint
 from filesrv.service.options import Options
+from filesrv.service.signals import catch_signals
 
 __all__ = ["CannotStart", "DualStackEndpoint", "FilesrvService", "Options", "makeService"]
 
@@ -29,6 +30,7 @@ class _TwistdService(FilesrvService):
             super().startService()
         except CannotStart as error:
             self._give_up(str(error))
+        self._reactor.callWhenRunning(catch_signals, self._reactor, self)
 
     def _give_up(self, words: str) -> NoReturn:
         twistd: Any = self._options.parent or {}

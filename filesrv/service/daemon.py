@@ -5,16 +5,18 @@ The daemon as a Twisted service: it opens the root, listens, and lets go of both
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, ensureDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from filesrv.access.rights import WrongRights
+from filesrv.server.draining import Draining
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.limits import Limits
 from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
@@ -24,7 +26,6 @@ from filesrv.service.endpoints import address_of, endpoint_of
 from filesrv.service.options import Options
 from filesrv.service.options.access import access_of
 from filesrv.service.options.limits import limits_of
-from filesrv.service.options.watching import hook_of
 from filesrv.service.reloads import Reloads
 from filesrv.small_services.options import small_services
 from filesrv.transfer.liveness import Liveness
@@ -68,6 +69,7 @@ class FilesrvService(Service):
         self._small = small_services(reactor, options, endpoint_of)
         self._loops: list[LoopingCall] = []
         self._shelves: Shelves | None = None
+        self._drained: Deferred[None] | None = None
         self._watching: Watching | None = None
         self.listening: list[IListeningPort] = []
         self.reloads = Reloads()
@@ -83,8 +85,7 @@ class FilesrvService(Service):
             self._reactor, self._options["dead-after"], self._options["stall-timeout"]
         )
         self.factory = FilesrvFactory(self._reactor, shelves, liveness)
-        hook = hook_of(self._options)
-        watching = self._watching = Watching(self._reactor, shelves, self._options["root"], hook)
+        watching = self._watching = Watching(self._reactor, shelves, self._options["root"])
         try:
             for text, endpoint in self._endpoints:
                 self._listen(text, endpoint, self.factory)
@@ -92,39 +93,76 @@ class FilesrvService(Service):
                 self._listen(text, endpoint, answers)
             for text, endpoint in self._metrics:
                 self._listen(text, endpoint, watching.pages())
-            watching.start()
-        except (CannotStart, CannotOpen) as error:
+        except CannotStart:
             for port in self.listening:
                 port.stopListening()
             self.listening.clear()
-            watching.stop()
             shelves.close()
             self._shelves = None
-            raise CannotStart(str(error)) from error
+            raise
         self._log.info("serving {root}", root=self._options["root"])
         if shelves.access.open:
             self._log.warn("anybody who reaches this server may read and write its files")
         self._every(EXPIRE_EVERY, shelves.uploads.expire)
         self._every(RECORD_EVERY, shelves.record)
+        watching.start()
 
     async def _stop(self) -> None:
-        for loop in self._loops:
-            loop.stop()
-        self._loops.clear()
         for port in self.listening:
             stopping = port.stopListening()
             if stopping is not None:
                 await stopping
         self.listening.clear()
         if self._shelves is not None:
+            await self._drain(self._shelves.draining)
+        for loop in self._loops:
+            loop.stop()
+        self._loops.clear()
+        if self._shelves is not None:
             await self.factory.end_all(Ending.SERVER_STOPPED, STOP_WITHIN)
+            self._tell_of(self._shelves.draining)
             if self._watching is not None:
                 self._watching.stop()
             self._shelves.close()
             self._shelves = None
 
+    async def _drain(self, draining: Draining) -> None:
+        draining.on = True
+        seconds = self._options["drain"]
+        if not seconds or not self.factory.connections:
+            return
+        self._log.info(
+            "connections that end within {seconds:g} s: {number}",
+            seconds=seconds,
+            number=len(self.factory.connections),
+        )
+        self._drained = self.factory.drain().addTimeout(seconds, self._reactor)
+        with suppress(TimeoutError, CancelledError):
+            await self._drained
+
+    def _tell_of(self, draining: Draining) -> None:
+        if draining.finished or draining.broken:
+            self._log.info(
+                "since the stop {finished} transfers were finished and {broken} interrupted, "
+                "which can be gone on with",
+                finished=draining.finished,
+                broken=draining.broken,
+            )
+
+    def hurry(self) -> None:
+        """End what still runs, without waiting any longer for it."""
+        if self._drained is not None:
+            self._drained.cancel()
+
+    def reload(self) -> None:
+        """Read again what can be."""
+        self.reloads.run()
+
     def stopService(self) -> Deferred[None]:
-        """Stop listening, end every connection so that it can be gone on with."""
+        """
+        Stop listening, let transfers run for as long as C{--drain} says, and end what is
+        left so that it can be gone on with.
+        """
         super().stopService()
         return ensureDeferred(self._stop())
 

@@ -160,6 +160,8 @@ class Daemon:
         command = [*self._twistd, "filesrv"]
         command += [f"--root={self.root}"] if self._name_root else []
         command += [f"--port={port}" for port in self.ports]
+        # Few tests are about transfers that go on when it is stopped.
+        command += ["--drain=0"]
         self._ended = False
         mark = self.mark()
         self._process = subprocess.Popen(
@@ -189,17 +191,22 @@ class Daemon:
         """
         Stop it as a service manager does, with SIGTERM.
 
-        twistd cleans up and then ends by that very signal, which is what a service manager
-        takes for a clean end.
-
-        @raise AssertionError: it did not end so, or a traceback is in its log.
+        @raise AssertionError: it did not end with status 0, or a traceback is in its log.
         """
         process = self._running()
         process.send_signal(signal.SIGTERM)
         status = self._wait()
-        assert status == -signal.SIGTERM, f"exit status {status}\n{self.log}"
+        assert status == 0, f"exit status {status}\n{self.log}"
         assert "Server Shut Down." in self.log_lines[-1], self.log
         assert "Traceback" not in self.log, self.log
+
+    def ended(self) -> int:
+        """
+        Wait for its end, which the test has brought about.
+
+        @return: its exit status, as of L{subprocess}.
+        """
+        return self._wait()
 
     def kill(self) -> None:
         """End it as a crash does, with SIGKILL."""
@@ -275,10 +282,10 @@ def _twistd() -> list[str]:
 def wait_for_reactor(pid: int) -> None:
     """
     Wait the few milliseconds from the last line that twistd logs on start to the turn
-    of the reactor that catches SIGTERM; before it, the signal would just end it.
+    of the reactor that catches signals; before it, they would just end it.
     """
     tries_left = 1_000_000
-    while not int(process_status(pid, "SigCgt"), 16) >> (signal.SIGTERM - 1) & 1:
+    while not int(process_status(pid, "SigCgt"), 16) >> (signal.SIGHUP - 1) & 1:
         os.sched_yield()
         tries_left -= 1
         assert tries_left, "the reactor does not run"

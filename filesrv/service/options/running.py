@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filesrv.service.options.option import Flag, Group, Option, Path
+from filesrv.service.options.option import Flag, Group, Number, Option, Path
 
 __all__ = ["GROUP"]
 
@@ -16,6 +16,13 @@ GROUP = Group(
             Path(),
             "FILE",
             in_file=False,
+        ),
+        Option(
+            "drain",
+            "Seconds that transfers may go on when the daemon is stopped.",
+            Number(0, 86400),
+            "SECONDS",
+            30.0,
         ),
         Option(
             "check",
