@@ -20,6 +20,8 @@ from tests.support.daemon import Daemon
 settings.register_profile(
     "filesrv", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
+#: ``pytest --hypothesis-profile thorough``: for whoever has an hour.
+settings.register_profile("thorough", settings.get_profile("filesrv"), max_examples=10_000)
 settings.load_profile("filesrv")
 
 _NOTHING_IS_LEFT_OUT = os.environ.get("CI", "").lower() in ("1", "true", "yes")

@@ -24,14 +24,14 @@ from filesrv.client.report import Journey, Report, Summary
 from filesrv.transfer.liveness import Liveness
 from tests.support.memory import Client, MemoryReactor, Server
 
-__all__ = ["MIB", "Network", "Notes"]
+__all__ = ["MIB", "ClientEnd", "Network", "Notes"]
 
 MIB = 1024 * 1024
 
 Result = TypeVar("Result")
 
 
-class _ClientEnd(FileDescriptor):
+class ClientEnd(FileDescriptor):
     """The client's transport: what Twisted's TCP is, with the server's far end for a socket."""
 
     def __init__(self, network: Network, protocol: ClientProtocol, far: Client) -> None:
@@ -183,7 +183,7 @@ class Network:
         self.connections += 1
         far = Client(self.server, IPv4Address("TCP", "192.0.2.1", 40_000 + self.connections))
         protocol = ClientProtocol(self.reactor, self.liveness)
-        transport = _ClientEnd(self, protocol, far)
+        transport = ClientEnd(self, protocol, far)
         protocol.makeConnection(transport)
         if not protocol.paused:
             transport.startReading()
