@@ -284,7 +284,7 @@ def discard(port: Port, command: Command) -> None:
 def delete(port: Port, command: Command) -> None:
     (name,) = command.arguments
     _check_unchanging(port, name)
-    port.shelves.root.delete(name)
+    port.shelves.delete(name)
     port.reply()
 
 
@@ -294,7 +294,7 @@ def rename(port: Port, command: Command) -> None:
     port.visitor.check_move(old, new)
     if not port.visitor.may(Right.DELETE, new):
         port.shelves.root.check_target(new.removesuffix("/"), replace=False)
-    port.shelves.root.rename(old, new)
+    port.shelves.rename(old, new)
     port.reply()
 
 

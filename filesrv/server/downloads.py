@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from filesrv.server.slots import Slots
 from filesrv.store.partials import Partials
 from filesrv.store.registry import Claim, Direction, Registry, Unfinished
 from filesrv.store.root import FileStatus, OpenFile, Root
@@ -72,7 +73,9 @@ class Download:
 
     def _close(self) -> None:
         self.file.close()
-        self.downloads.active.discard(self)
+        if self in self.downloads.active:
+            self.downloads.active.remove(self)
+            self.downloads.slots.free(self.claim.row.client)
 
 
 class Downloads:
@@ -82,9 +85,10 @@ class Downloads:
     @ivar active: those that are going on.
     """
 
-    def __init__(self, root: Root, registry: Registry) -> None:
+    def __init__(self, root: Root, registry: Registry, slots: Slots) -> None:
         self.root = root
         self.registry = registry
+        self.slots = slots
         self.active: set[Download] = set()
 
     def record(self) -> None:
@@ -116,6 +120,7 @@ class Downloads:
         """
         if offset == RESUME:
             self.registry.take_over(client, name, Direction.DOWNLOAD)
+        self.slots.check(client)
         remembered = self.registry.find(client, name, Direction.DOWNLOAD)
         if offset == RESUME:
             offset = 0
@@ -132,6 +137,7 @@ class Downloads:
             again = max(0, min(remembered.delivered - offset, wanted))
         download = Download(self, claim, file, offset, wanted, last, again, delivered)
         self.active.add(download)
+        self.slots.take(client)
         return download
 
     def _open(self, name: str, offset: int, version: str | None) -> OpenFile:

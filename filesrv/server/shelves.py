@@ -9,6 +9,7 @@ import os
 import sqlite3
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from math import inf
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -18,9 +19,12 @@ from filesrv.server.draining import Draining
 from filesrv.server.events import Events
 from filesrv.server.hashing import Hashes
 from filesrv.server.limits import DEFAULTS, Limits
+from filesrv.server.quota import Quota
+from filesrv.server.slots import Slots
 from filesrv.server.uploads import Uploads
 from filesrv.store.freeing import Freeing
 from filesrv.store.known import KnownDigests
+from filesrv.store.owners import Owners
 from filesrv.store.partials import Partials
 from filesrv.store.registry import Registry
 from filesrv.store.root import Root
@@ -40,6 +44,7 @@ class Shelves:
     @ivar draining: what may still be done when the daemon stops.
     @ivar access: who may do what.
     @ivar limits: how much of it clients may have.
+    @ivar quota: how much of the disk they have.
     @ivar overwrite: whether what is published may be changed.
     @ivar lock: the descriptor that keeps a second daemon off the root.
     """
@@ -54,6 +59,7 @@ class Shelves:
     draining: Draining
     access: Access
     limits: Limits
+    quota: Quota
     overwrite: bool
     lock: int
 
@@ -66,6 +72,21 @@ class Shelves:
         home = self.access.home(user)
         if home:
             self.root.make_directory(home.removesuffix("/"))
+
+    def delete(self, name: str) -> None:
+        """As L{Root.delete}; whoever published it may keep more from here on."""
+        with self.quota.losing(name):
+            self.root.delete(name)
+
+    def rename(self, old: str, new: str) -> None:
+        """As L{Root.rename}; who published the file has it still."""
+        old_name, new_name = old.removesuffix("/"), new.removesuffix("/")
+        if old_name == new_name:
+            self.root.rename(old, new)
+            return
+        with self.quota.losing(new_name):
+            self.root.rename(old, new)
+        self.quota.renamed(old_name, new_name)
 
     def tidy(self) -> None:
         """On start: clean up after a crash."""
@@ -81,6 +102,7 @@ class Shelves:
         """Let go of everything; no connection may be left."""
         self.registry.close()
         self.hashes.known.close()
+        self.quota.close()
         self.uploads.partials.close()
         self.root.close()
         self.root.freeing.close()
@@ -119,6 +141,12 @@ def open_shelves(
             registry = opened.enter_context(closing(Registry(file, clock, keep)))
             file = os.path.join(state, "digests.sqlite")
             known = opened.enter_context(closing(KnownDigests(file, clock)))
+            owners = None
+            if limits.quota_per_client != inf:
+                file = os.path.join(state, "owners.sqlite")
+                owners = opened.enter_context(closing(Owners(file)))
+            quota = Quota(limits, root, owners)
+            quota.measure(path)
         except BlockingIOError:
             raise CannotOpen(f"another filesrv serves {path}") from None
         except OSError as error:
@@ -126,8 +154,9 @@ def open_shelves(
         except sqlite3.Error as error:
             raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
         hashes, events = Hashes(known), Events()
-        uploads = Uploads(root, partials, registry, hashes, events)
-        downloads = Downloads(root, registry)
+        slots = Slots(limits)
+        uploads = Uploads(root, partials, registry, hashes, events, quota, slots)
+        downloads = Downloads(root, registry, slots)
         access = Access() if access is None else access
         shelves = Shelves(
             clock,
@@ -140,6 +169,7 @@ def open_shelves(
             Draining(events),
             access,
             limits,
+            quota,
             overwrite,
             lock,
         )

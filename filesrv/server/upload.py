@@ -142,9 +142,11 @@ class Upload:
         digest, inode = self.digests.hexdigest(), self.partial.stat().st_ino
         stored = (self.who, row.id, row.name, row.size, digest, inode)
         uploads.events.publish(Storing(*stored))
-        with refusals(row.name):
+        with refusals(row.name), uploads.quota.losing(row.name):
             self.partial.publish(uploads.root, row.name, not row.exclusive, row.modified)
             status = status_of(self.partial.stat())
+        uploads.quota.discharge(row.id)
+        uploads.quota.published(row.name, row.client, row.size)
         self._leave()
         uploads.registry.finish(self.claim)
         uploads.hashes.know(status, self.digests.blocks())
@@ -161,11 +163,20 @@ class Upload:
                 partials.remove(row.id)
             else:
                 self._keep(ended)
+            self._settle()
         except (OSError, FilesrvError) as error:
             # Who asks for this upload next is told.
             _log.error("{name!r}: {error}", name=row.name, error=error)
         finally:
             self._leave()
+
+    def _settle(self) -> None:
+        """What is here counts, and no longer what was to come."""
+        row, found = self.claim.row, self.uploads.partials.status(self.claim.row.id)
+        if found is None:
+            self.uploads.quota.discharge(row.id)
+        else:
+            self.uploads.quota.charge(row.id, row.client, found.st_size)
 
     def _keep(self, ended: Ending) -> None:
         durable = self.uploads.root.durable and self.claim.row.size > UNRECORDED_SIZE
@@ -218,4 +229,6 @@ class Upload:
 
     def _leave(self) -> None:
         self.partial.close()
-        self.uploads.active.discard(self)
+        if self in self.uploads.active:
+            self.uploads.active.remove(self)
+            self.uploads.slots.free(self.claim.row.client)

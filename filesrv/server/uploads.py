@@ -13,6 +13,8 @@ from twisted.logger import Logger
 
 from filesrv.server.events import Events, Who
 from filesrv.server.hashing import Hashes
+from filesrv.server.quota import Quota
+from filesrv.server.slots import Slots
 from filesrv.server.trust import restored_digests, trusted, verified_prefix
 from filesrv.server.upload import Announced, Upload
 from filesrv.store.failures import refusals
@@ -21,7 +23,7 @@ from filesrv.store.registry import Direction, Registry, Unfinished
 from filesrv.store.root import FileStatus, Root, status_of
 from filesrv.transfer.digest import BlockDigests
 from filesrv.wire.endings import Ending
-from filesrv.wire.errors import BadChecksum, BadOffset, FilesrvError, NotFound, TooLarge
+from filesrv.wire.errors import BadChecksum, BadOffset, FilesrvError, NotFound
 from filesrv.wire.grammar import MAX_NUMBER, format_word
 
 __all__ = ["Announced", "Upload", "Uploads"]
@@ -37,13 +39,22 @@ class Uploads:
     """
 
     def __init__(
-        self, root: Root, partials: Partials, registry: Registry, hashes: Hashes, events: Events
+        self,
+        root: Root,
+        partials: Partials,
+        registry: Registry,
+        hashes: Hashes,
+        events: Events,
+        quota: Quota,
+        slots: Slots,
     ) -> None:
         self.root = root
         self.partials = partials
         self.registry = registry
         self.hashes = hashes
         self.events = events
+        self.quota = quota
+        self.slots = slots
         self.active: set[Upload] = set()
 
     async def begin(
@@ -57,11 +68,10 @@ class Uploads:
         Begin an upload, or go on with one.  Unless what is held of it has to be checked
         first, this is done within the call.
 
-        @raise FilesrvError: the name, the size or the offset cannot be.
+        @raise FilesrvError: the name, the size or the offset cannot be, or it is too much.
         """
         client, name, size = who.client, announced.name, announced.size
-        if size > MAX_NUMBER:
-            raise TooLarge(f"a file has at most {MAX_NUMBER} bytes", limit=MAX_NUMBER)
+        self.quota.check_size(size)
         self.root.check_target(name, not announced.exclusive)
         self.registry.take_over(client, name, Direction.UPLOAD)
         row = self.held(client, name)
@@ -75,6 +85,8 @@ class Uploads:
         start = stored if announced.offset is None else announced.offset
         if start > min(stored, size):
             raise BadOffset(f"{stored} bytes are here", stored=stored)
+        self.slots.check(client)
+        self.quota.check(client, size, None if row is None else row.id)
         last = None if row is None else row.ended
         if row is not None and start == 0:
             with refusals(name, ours=True):
@@ -102,6 +114,8 @@ class Uploads:
         claim = self.registry.claim(row, on_taken_over)
         upload = Upload(self, who, claim, partial, BlockDigests(), start, last)
         self.active.add(upload)
+        self.slots.take(row.client)
+        self.quota.charge(row.id, row.client, row.size)
         try:
             with refusals(row.name, ours=True):
                 upload.start()
@@ -234,12 +248,15 @@ class Uploads:
         """Forget an upload that nobody works on, and what arrived of it."""
         # The file first: on a full disk, it makes room for saying so in the registry.
         self.partials.remove(row.id)
+        self.quota.discharge(row.id)
         self.registry.forget(row)
 
     def tidy(self) -> None:
         """On start: remove rows without their partial file, and files without a row."""
         rows = {row.id: row for row in self.registry.all() if row.direction is Direction.UPLOAD}
         kept = {id for id, row in rows.items() if self.partials.after_crash(id, row.size)}
+        for id in kept:
+            self.quota.charge(id, rows[id].client, self.partials.size(id))
         for id in set(self.partials.ids()) - kept:
             self.partials.remove(id)
         for id in rows.keys() - kept:
