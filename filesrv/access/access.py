@@ -43,6 +43,17 @@ class Access:
         """Whether anybody may do everything."""
         return self.rights is None and self.anonymous is Right.ALL
 
+    @property
+    def in_words(self) -> str:
+        """What the log says of it when the daemon starts."""
+        if self.open:
+            return "anybody who reaches this server may read and write its files"
+        if self.door is None:
+            return "anybody who reaches this server may do what the rights say"
+        if not self.anonymous:
+            return "whoever reaches this server has to log in"
+        return "whoever reaches this server may read its files, and has to log in for more"
+
     def home(self, user: str | None) -> str:
         """What stands before the names of a user under the root: nothing, or ``homes/USER/``."""
         return f"{HOMES}/{user or ANONYMOUS}/" if self.homes else ""

@@ -16,6 +16,7 @@ from filesrv import __version__
 from filesrv.client.address import ServerAddress
 from filesrv.client.console import Console
 from filesrv.client.outcomes import DONE, INTERRUPTED, USAGE
+from filesrv.client.passwd import passwd
 from filesrv.client.settings import Settings
 from filesrv.client.small_verbs import SMALL_VERBS
 from filesrv.client.verbs import VERBS, Job
@@ -165,6 +166,7 @@ def commands() -> click.Group:
             help=verb.help,
         )
         group.add_command(command)
+    group.add_command(passwd)
     return group
 
 
@@ -203,7 +205,8 @@ def main(
 
         return shell_complete(commands(), {}, "filesrv", COMPLETE, instruction)
     try:
-        return _perform(_parse(arguments), console, environment, reactor)
+        parsed = _parse(arguments, console)
+        return DONE if parsed is None else _perform(parsed, console, environment, reactor)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -222,12 +225,13 @@ def _nowhere(mode: str) -> TextIO:
     return cast("TextIO", open(os.devnull, mode, encoding="utf-8"))
 
 
-def _parse(arguments: Sequence[str] | None) -> tuple[Job, Settings]:
+def _parse(arguments: Sequence[str] | None, console: Console) -> tuple[Job, Settings] | None:
+    """What a line asks a server for; L{None} if that needed none and is done."""
     group = commands()
     words = sys.argv[1:] if arguments is None else list(arguments)
-    with group.make_context("filesrv", words) as context:
-        job: Job = group.invoke(context)
-        return job, _settings(context.meta.get(_SETTINGS, {}))
+    with group.make_context("filesrv", words, obj=console) as context:
+        job: Job | None = group.invoke(context)
+        return None if job is None else (job, _settings(context.meta.get(_SETTINGS, {})))
 
 
 def _perform(

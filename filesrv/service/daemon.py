@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError, ensur
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from filesrv.access.rights import WrongRights
 from filesrv.server.draining import Draining
@@ -101,8 +101,8 @@ class FilesrvService(Service):
             self._shelves = None
             raise
         self._log.info("serving {root}", root=self._options["root"])
-        if shelves.access.open:
-            self._log.warn("anybody who reaches this server may read and write its files")
+        level = LogLevel.warn if shelves.access.open else LogLevel.info
+        self._log.emit(level, shelves.access.in_words)
         self._every(EXPIRE_EVERY, shelves.uploads.expire)
         self._every(RECORD_EVERY, shelves.record)
         watching.start()

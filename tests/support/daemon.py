@@ -35,7 +35,7 @@ PATIENCE = 60.0
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 _LISTENING = re.compile(r"listening on (?P<address>\S+)")
-_LAST_OF_START = "anybody who reaches this server"
+_LAST_OF_START = "reaches this server"
 
 #: twistd, where coverage is measured: it ends by the signal that stopped it, and Python
 #: gets no chance to write down what ran.
