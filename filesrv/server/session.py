@@ -64,6 +64,7 @@ _LAST_WORDS: dict[Ending, type[FilesrvError]] = {
     Ending.TAKEN_OVER: TakenOver,
     Ending.SERVER_STOPPED: ShuttingDown,
     Ending.STALLED: Stalled,
+    Ending.KICKED: ShuttingDown,
     Ending.IDLE: Idle,
 }
 

@@ -26,6 +26,7 @@ from filesrv.service.endpoints import address_of, endpoint_of
 from filesrv.service.options import Options
 from filesrv.service.options.access import access_of
 from filesrv.service.options.limits import limits_of
+from filesrv.service.options.watching import hook_of
 from filesrv.service.reloads import Reloads
 from filesrv.small_services.options import small_services
 from filesrv.transfer.liveness import Liveness
@@ -72,6 +73,7 @@ class FilesrvService(Service):
         self._drained: Deferred[None] | None = None
         self._watching: Watching | None = None
         self.listening: list[IListeningPort] = []
+        self._watched: list[IListeningPort] = []
         self.reloads = Reloads()
         self.setName("filesrv")
 
@@ -85,34 +87,34 @@ class FilesrvService(Service):
             self._reactor, self._options["dead-after"], self._options["stall-timeout"]
         )
         self.factory = FilesrvFactory(self._reactor, shelves, liveness)
-        watching = self._watching = Watching(self._reactor, shelves, self._options["root"])
+        watching = self._watching = Watching(
+            self._reactor, self.factory, self._options["root"], hook_of(self._options)
+        )
         try:
             for text, endpoint in self._endpoints:
                 self._listen(text, endpoint, self.factory)
             for text, endpoint, answers in self._small:
                 self._listen(text, endpoint, answers)
             for text, endpoint in self._metrics:
-                self._listen(text, endpoint, watching.pages())
-        except CannotStart:
-            for port in self.listening:
+                self._listen(text, endpoint, watching.pages(), self._watched)
+            watching.start()
+        except (CannotStart, CannotOpen) as error:
+            for port in self.listening + self._watched:
                 port.stopListening()
             self.listening.clear()
+            self._watched.clear()
+            ensureDeferred(watching.stop())
             shelves.close()
             self._shelves = None
-            raise
+            raise CannotStart(str(error)) from error
         self._log.info("serving {root}", root=self._options["root"])
         level = LogLevel.warn if shelves.access.open else LogLevel.info
         self._log.emit(level, shelves.access.in_words)
         self._every(EXPIRE_EVERY, shelves.uploads.expire)
         self._every(RECORD_EVERY, shelves.record)
-        watching.start()
 
     async def _stop(self) -> None:
-        for port in self.listening:
-            stopping = port.stopListening()
-            if stopping is not None:
-                await stopping
-        self.listening.clear()
+        await _stop_listening(self.listening)
         if self._shelves is not None:
             await self._drain(self._shelves.draining)
         for loop in self._loops:
@@ -122,7 +124,9 @@ class FilesrvService(Service):
             await self.factory.end_all(Ending.SERVER_STOPPED, STOP_WITHIN)
             self._tell_of(self._shelves.draining)
             if self._watching is not None:
-                self._watching.stop()
+                await self._watching.stop()
+            # Until now it could be asked whether it is still there.
+            await _stop_listening(self._watched)
             self._shelves.close()
             self._shelves = None
 
@@ -193,7 +197,9 @@ class FilesrvService(Service):
         except (CannotOpen, WrongRights) as error:
             raise CannotStart(str(error)) from error
 
-    def _listen(self, text: str, endpoint: Any, factory: Any) -> None:
+    def _listen(
+        self, text: str, endpoint: Any, factory: Any, ports: list[IListeningPort] | None = None
+    ) -> None:
         """Every endpoint of Twisted listens, or fails, within this call."""
         outcome: list[Any] = []
         endpoint.listen(factory).addBoth(outcome.append)
@@ -204,7 +210,7 @@ class FilesrvService(Service):
             reason = getattr(cause, "strerror", None) or cause
             raise CannotStart(f"cannot listen on {text}: {reason}") from error
         for port in found if isinstance(found, list) else [found]:
-            self.listening.append(port)
+            (self.listening if ports is None else ports).append(port)
             over = " over UDP" if getattr(port.getHost(), "type", "") == "UDP" else ""
             self._log.info("listening on {address}{over}", address=address_of(port), over=over)
 
@@ -219,3 +225,10 @@ class FilesrvService(Service):
         loop.clock = self._reactor
         loop.start(seconds)
         self._loops.append(loop)
+
+
+async def _stop_listening(ports: list[IListeningPort]) -> None:
+    while ports:
+        stopping = ports.pop().stopListening()
+        if stopping is not None:
+            await stopping

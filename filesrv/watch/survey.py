@@ -14,7 +14,7 @@ from twisted.internet.task import Cooperator
 from filesrv.server.shelves import Shelves
 from filesrv.store.registry import Direction
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "soon", "survey"]
 
 #: Partial files that are looked at in one turn, in a fraction of a millisecond.
 _SLICE = 100
@@ -43,12 +43,13 @@ async def survey(shelves: Shelves) -> Survey:
     @raise FilesrvError: the registry cannot be read.
     """
     found = Survey()
-    cooperator = Cooperator(scheduler=_soon(shelves.clock))
+    cooperator = Cooperator(scheduler=soon(shelves.clock))
     await cooperator.coiterate(_count(shelves, found))
     return found
 
 
-def _soon(clock: IReactorTime) -> Any:
+def soon(clock: IReactorTime) -> Any:
+    """The scheduler of a L{Cooperator} that takes turns with everything else."""
     return lambda work: clock.callLater(0, work)
 
 

@@ -11,7 +11,10 @@ from typing import Any
 from twisted.internet.task import LoopingCall
 from twisted.web.server import Site
 
-from filesrv.server.shelves import CannotOpen, Shelves
+from filesrv.server.factory import FilesrvFactory
+from filesrv.server.shelves import CannotOpen
+from filesrv.watch.answers import Desk
+from filesrv.watch.control import Control
 from filesrv.watch.delay import Delay
 from filesrv.watch.hooks import Hook, Hooks
 from filesrv.watch.ledger import Ledger
@@ -33,25 +36,32 @@ class Watching:
     """
     Those who look on at one daemon.
 
-    @ivar draining: the service says here that it is about to stop.
     @ivar ledger: who is connected and what runs.
     """
 
-    def __init__(self, reactor: Any, shelves: Shelves, root: str, hook: Hook | None = None) -> None:
+    def __init__(self, reactor: Any, factory: FilesrvFactory, root: str, hook: Hook | None) -> None:
         """
         @param hook: what is run when a file was stored.
         """
         self._reactor = reactor
-        self._shelves = shelves
+        shelves = self._shelves = factory.shelves
         self._root = root
         self._hook = hook
-        self.draining = False
         self.ledger = Ledger(shelves.events, reactor)
         self._looks = LoopingCall(self.ledger.look)
         self._looks.clock = reactor
         self._metrics: Metrics | None = None
         self._delay: Delay | None = None
         self._hooks: Hooks | None = None
+        connected = factory.connections
+        desk = Desk(
+            shelves,
+            self.ledger,
+            lambda: [one.session for one in connected],
+            root,
+            reactor.seconds(),
+        )
+        self._control = Control(reactor, os.path.join(root, STATE_DIRECTORY), desk)
 
     def pages(self) -> Site:
         """The metrics, counted from here on, and the health, over HTTP."""
@@ -63,7 +73,7 @@ class Watching:
         async def prepare() -> None:
             moment.unfinished = await survey(self._shelves)
 
-        health = Health(self._root, self._shelves, lambda: self.draining)
+        health = Health(self._root, self._shelves, lambda: self._shelves.draining.on)
         return site(self._reactor, metrics.registry, health, prepare)
 
     def _run_hooks(self, hook: Hook) -> None:
@@ -86,15 +96,16 @@ class Watching:
         """
         Begin to look.
 
-        @raise CannotOpen: what has to be noted down cannot be.
+        @raise CannotOpen: what has to be noted down cannot be, or nobody could ask.
         """
+        self._control.start()
         if self._hook is not None:
             self._run_hooks(self._hook)
         self._looks.start(LOOK_EVERY)
         if self._delay is not None:
             self._delay.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Look no more."""
         if self._hooks is not None:
             self._hooks.stop()
@@ -102,3 +113,4 @@ class Watching:
             self._looks.stop()
         if self._delay is not None:
             self._delay.stop()
+        await self._control.stop()

@@ -19,6 +19,7 @@ class Ending(enum.Enum):
     STALLED = "stalled"
     TAKEN_OVER = "taken-over"
     SERVER_STOPPED = "server-stopped"
+    KICKED = "kicked"
     REFUSED = "refused"
     IDLE = "idle"
 
