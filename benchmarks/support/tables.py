@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.support.samples import Column, Group, Samples
 
-__all__ = ["plain", "restructured", "table"]
+__all__ = ["Table", "plain", "restructured", "table"]
 
 Table = Sequence[Sequence[str]]
 
@@ -54,9 +54,11 @@ def plain(table: Table) -> str:
     )
 
 
-def restructured(table: Table) -> str:
+def restructured(table: Table, widths: Sequence[int] = ()) -> str:
     """As reStructuredText has it."""
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+    lines = [".. list-table::", "   :header-rows: 1"]
+    lines += [f"   :widths: {' '.join(map(str, widths))}"] if widths else []
+    lines.append("")
     for line in table:
         for number, cell in enumerate(line):
             lines.append(f"   {'  ' if number else '* '}- {cell}".rstrip())
