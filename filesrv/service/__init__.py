@@ -12,25 +12,51 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.python.usage import UsageError
 
 from filesrv.service.daemon import CannotStart, FilesrvService
 from filesrv.service.endpoints import DualStackEndpoint
 from filesrv.service.options import Options
 from filesrv.service.signals import catch_signals
+from filesrv.service.under_systemd import Status
 
 __all__ = ["CannotStart", "DualStackEndpoint", "FilesrvService", "Options", "makeService"]
 
 
 class _TwistdService(FilesrvService):
-    """What cannot start ends twistd with one line and status 1, not with a traceback."""
+    """
+    What twistd runs, and systemd watches over.  What cannot start ends twistd with one line
+    and status 1, not with a traceback.
+    """
+
+    def __init__(self, reactor: Any, options: Options) -> None:
+        super().__init__(reactor, options)
+        self._status = Status(reactor, os.environ, self.describe)
 
     def startService(self) -> None:
         try:
             super().startService()
         except CannotStart as error:
             self._give_up(str(error))
-        self._reactor.callWhenRunning(catch_signals, self._reactor, self)
+        self._reactor.callWhenRunning(self._running)
+
+    def _running(self) -> None:
+        catch_signals(self._reactor, self)
+        self._status.ready()
+
+    def reload(self) -> None:
+        self._status.reloading()
+        super().reload()
+        self._status.reloaded()
+
+    def stopService(self) -> Deferred[None]:
+        self._status.stopping(self._options["drain"])
+        return super().stopService().addBoth(self._stopped)
+
+    def _stopped(self, result: None) -> None:
+        self._status.stopped()
+        return result
 
     def _give_up(self, words: str) -> NoReturn:
         twistd: Any = self._options.parent or {}

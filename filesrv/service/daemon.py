@@ -19,6 +19,7 @@ from filesrv.access.rights import WrongRights
 from filesrv.server.draining import Draining
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.limits import Limits
+from filesrv.server.phases import Phase
 from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
 from filesrv.server.trust import RECORD_EVERY
 from filesrv.service.descriptors import fitted, raise_descriptor_limit
@@ -152,6 +153,13 @@ class FilesrvService(Service):
                 finished=draining.finished,
                 broken=draining.broken,
             )
+
+    def describe(self) -> str:
+        """What it does right now, in a few words."""
+        sessions = [protocol.session for protocol in self.factory.connections]
+        moving = sum(session.phase in (Phase.RECEIVING, Phase.SENDING) for session in sessions)
+        doing = "serving" if self.running else "stopping"
+        return f"{doing}; connections: {len(sessions)}, transfers: {moving}"
 
     def hurry(self) -> None:
         """End what still runs, without waiting any longer for it."""

@@ -31,6 +31,9 @@ PLUGIN = "twisted/plugins/filesrv_plugin.py"
 SHARED = {
     "share/man/man1/filesrv.1",
     "share/man/man8/twistd-filesrv.8",
+    "lib/systemd/system/filesrv.service",
+    "lib/systemd/system/filesrv.socket",
+    "share/doc/filesrv/filesrv.toml",
     "share/bash-completion/completions/filesrv",
     "share/zsh/site-functions/_filesrv",
     "share/fish/vendor_completions.d/filesrv.fish",

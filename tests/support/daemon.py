@@ -57,7 +57,10 @@ run()
 """
 
 #: What the machinery that started the tests must not tell the daemon.
-_NOT_INHERITED = ("STATE_DIRECTORY", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "FILESRV_SERVER")
+_NOT_INHERITED = (
+    *("STATE_DIRECTORY", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "FILESRV_SERVER"),
+    *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM"),
+)
 
 
 def program(name: str) -> str:
