@@ -38,6 +38,8 @@ EXIT_STATUSES = (
 
 ENVIRONMENT = (
     ("FILESRV_SERVER", "Where the server is, if ``--server`` does not say."),
+    ("FILESRV_USER", "Who to log in as, if ``--user`` does not say."),
+    ("FILESRV_PASSWORD", "The password, if ``--password-file`` does not have it."),
     ("XDG_STATE_HOME", "Where the command keeps its token and the digests of what it sends."),
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.cred import strcred
-from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.checkers import ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.strcred import ICheckerFactory
@@ -93,6 +93,10 @@ class AuthOptions(strcred.AuthOptionMixin, dict[str, Any]):
         """
         kind, colon, argument = description.partition(":")
         super().opt_auth(_ours(kind) + colon + argument)
+        checker = self.checkers[-1]
+        if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+            # Twisted's plugin gives it text, with which no credentials ever agree.
+            checker.users = {_bytes(user): _bytes(pw) for user, pw in checker.users.items()}
 
     def opt_help_auth_type(self, kind: str) -> None:
         """
@@ -104,6 +108,10 @@ class AuthOptions(strcred.AuthOptionMixin, dict[str, Any]):
         for factory in super()._checkerFactoriesForOptHelpAuth():
             if factory.authType != _TWISTED_FILE:
                 yield factory
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
 def _ours(kind: str) -> str:

@@ -15,6 +15,7 @@ import click
 from filesrv import __version__
 from filesrv.client.address import ServerAddress
 from filesrv.client.console import Console
+from filesrv.client.login import Login, password_of
 from filesrv.client.outcomes import DONE, INTERRUPTED, USAGE
 from filesrv.client.passwd import passwd
 from filesrv.client.settings import Settings
@@ -77,6 +78,22 @@ _SHARED_OPTIONS = (
         type=_Parsed("HOST[:PORT]", ServerAddress.parse),
         envvar="FILESRV_SERVER",
         help="Where the server is; FILESRV_SERVER stands in.  Port 9000 if none is given.",
+    ),
+    _option(
+        "--user",
+        metavar="NAME",
+        envvar="FILESRV_USER",
+        help="Log in as NAME; FILESRV_PASSWORD has the password, or it is asked for.",
+    ),
+    _option(
+        "--password-file",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Its first line is the password.",
+    ),
+    _option(
+        "--allow-plain-login",
+        is_flag=True,
+        help="Send the password although others on the way could read it.",
     ),
     _option(
         "--limit-rate",
@@ -242,6 +259,10 @@ def _perform(
     if server is None:
         raise click.UsageError("which server? --server HOST[:PORT], or FILESRV_SERVER")
     console.quiet, console.as_json = settings.quiet, settings.as_json
+    if settings.user is not None and job.server is None:
+        password = password_of(settings.user, settings.password_file, environment, console)
+        login = Login(settings.user, password, settings.allow_plain_login)
+        settings = replace(settings, login=login)
     if reactor is None:
         if job.interactive and console.stdin.isatty():
             from filesrv.client.shell import install_reactor

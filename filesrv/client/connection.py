@@ -81,6 +81,11 @@ class Connection:
         """Whether anything can still be asked."""
         return self._protocol.lost is None and self._protocol.last_words is None
 
+    @property
+    def secure(self) -> bool:
+        """Whether nobody on the way can listen."""
+        return self._protocol.secure
+
     def abort(self) -> None:
         """End the connection at once."""
         self._protocol.abort()
@@ -92,6 +97,16 @@ class Connection:
     async def hello(self, token: str) -> str:
         """Be known by C{token} instead of the address; who the server takes this for."""
         return (await self._ask("HELLO", token)).fields.get("client", "")
+
+    async def login(self, user: str, password: str) -> None:
+        """
+        Be known as a user.  A wrong password is answered after a while.
+
+        @raise filesrv.wire.errors.LoginFailed: user or password are wrong.
+        """
+        async with self._protocol.turn(format_command("LOGIN", user, password)) as turn:
+            turn.may_take_long = True
+            await turn.reply()
 
     async def echo(self, text: bytes) -> bytes:
         """C{text}, as it came back.  It is one line."""

@@ -19,6 +19,7 @@ __all__ = [
     "FetchIncomplete",
     "GaveUp",
     "NotVerified",
+    "PlainLogin",
     "SomeFailed",
     "SourceChanged",
     "block_words",
@@ -58,6 +59,10 @@ class ConnectionEnded(ClientError):
 
 class CannotConnect(ClientError):
     """No connection came about: the name, the way, or the server."""
+
+
+class PlainLogin(ClientError):
+    """A password was not sent where others could have read it."""
 
 
 class GaveUp(ClientError):

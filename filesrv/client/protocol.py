@@ -26,7 +26,7 @@ from filesrv.client.turns import MAX_LINE, TOO_LONG, Turn, WriteRight
 from filesrv.transfer.liveness import Liveness, Peer
 from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow
-from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, no_delay, set_read_size
+from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, is_local, no_delay, set_read_size
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, Idle, ShuttingDown, Stalled, TakenOver
 from filesrv.wire.replies import MalformedReply, Reply, parse_reply
@@ -163,6 +163,12 @@ class ClientProtocol(LineReceiver):
             if not reply.words.startswith("filesrv "):
                 raise MalformedReply("what answers there is not a filesrv server")
         return reply
+
+    @property
+    def secure(self) -> bool:
+        """Whether nobody on the way can listen."""
+        assert self.transport is not None
+        return is_local(self.transport.getPeer())
 
     def abort(self, ending: Ending = Ending.CLOSED) -> None:
         """End the connection now, without waiting for anybody."""

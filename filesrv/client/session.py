@@ -56,13 +56,18 @@ class Session:
         )
 
     def _connect(self) -> Deferred[Connection]:
-        return connect(
+        connected = connect(
             self.reactor,
             self.server.host,
             self.server.port,
             token=self._token(),
             liveness=self._liveness,
         )
+        login = self.settings.login
+        if login is not None:
+            # Not within the time of connecting: the answer to a wrong password takes its own.
+            connected.addCallback(lambda made: Deferred.fromCoroutine(login.over(made)))
+        return connected
 
     async def connection(self) -> Connection:
         """A connection for a single question; it is not tried twice."""

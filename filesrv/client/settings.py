@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from filesrv.client.address import ServerAddress
+from filesrv.client.login import Login
 
 __all__ = ["Settings"]
 
@@ -15,6 +16,10 @@ __all__ = ["Settings"]
 class Settings:
     """
     @ivar server: L{None} if nobody has said where it is.
+    @ivar user: who to log in as; L{None} for nobody.
+    @ivar password_file: where the password is.
+    @ivar allow_plain_login: whether it may be sent where others can listen.
+    @ivar login: all of that, once the password is known.
     @ivar use_token: whether servers are to know this client by its token.
     @ivar patience: seconds without a new byte until somebody is asked.
     @ivar on_trouble: what is done then: C{ask}, C{retry} or C{stop}.
@@ -25,6 +30,10 @@ class Settings:
     """
 
     server: ServerAddress | None = None
+    user: str | None = None
+    password_file: str | None = None
+    allow_plain_login: bool = False
+    login: Login | None = None
     use_token: bool = True
     patience: float = 90.0
     on_trouble: str = "ask"

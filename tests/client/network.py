@@ -95,6 +95,9 @@ class ClientEnd(FileDescriptor):
             self.network.reactor.callLater(0, self._reset)
         return len(data)
 
+    def getPeer(self) -> IPv4Address:
+        return IPv4Address("TCP", self.network.host, 9000)
+
     def _reset(self) -> None:
         self._reset_far()
         if not self.disconnected:
@@ -147,6 +150,7 @@ class Network:
     @ivar silent: whether the path is black: nothing comes, nothing is answered.
     @ivar in_flight: bytes that a client's kernel takes although nothing is answered.
     @ivar connections: how many there have been.
+    @ivar host: where the client takes the server to be.
     """
 
     def __init__(self, root: Path, token: str | None = "t" * 32) -> None:
@@ -161,6 +165,7 @@ class Network:
         self.up = self.down = 0
         self.refusals = self.connections = self.in_flight = 0
         self.silent = False
+        self.host = "198.51.100.1"
         self._refuse_after: tuple[int, int] | None = None
 
     def connect(self) -> Deferred[Connection]:
