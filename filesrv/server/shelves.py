@@ -7,7 +7,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from math import inf
 
@@ -130,7 +130,7 @@ def open_shelves(
     with ExitStack() as opened:
         try:
             os.makedirs(path, exist_ok=True)
-            os.makedirs(state, mode=0o700, exist_ok=True)
+            _make_private(state)
             lock = _lock(os.path.join(state, "lock"))
             opened.callback(os.close, lock)
             freeing = opened.enter_context(closing(Freeing()))
@@ -187,6 +187,22 @@ def _free_between_events(freeing: Freeing, clock: IReactorTime) -> None:
             clock.callLater(0, step)
 
     freeing.on_work = lambda: clock.callLater(0, step)
+
+
+def _make_private(state: str) -> None:
+    """
+    Make the directory of what nobody else may see; one that is there becomes that.
+
+    @raise OSError: it cannot be made, or is no directory; a link to one, which somebody
+        may have put there, is none.
+    """
+    with suppress(FileExistsError):
+        os.mkdir(state, 0o700)
+    descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(path: str) -> int:

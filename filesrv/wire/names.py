@@ -19,6 +19,10 @@ MAX_PART = 255
 #: Where the server keeps its own state, under its root; no name leads there.
 STATE_DIRECTORY = ".filesrv"
 
+#: Categories of characters that some file systems leave out when they compare names
+#: (format characters and marks; ext4 with casefold leaves out Default_Ignorable_Code_Point).
+_UNSEEN = frozenset({"Cf", "Mn", "Me"})
+
 
 def check_name(name: str) -> str:
     """
@@ -36,7 +40,7 @@ def check_name(name: str) -> str:
     if any(unicodedata.category(character) == "Cc" for character in name):
         raise BadName("a name has no control characters")
     parts = name.split("/")
-    if parts[0] == STATE_DIRECTORY:
+    if _leads_to_state(parts[0]):
         raise BadName("that name is the server's own")
     for part in parts:
         if part in ("", ".", ".."):
@@ -44,6 +48,17 @@ def check_name(name: str) -> str:
         if len(part.encode("utf-8")) > MAX_PART:
             raise BadName(f"a part of a name has at most {MAX_PART} bytes")
     return name
+
+
+def _leads_to_state(part: str) -> bool:
+    """
+    Whether any file system takes C{part} for L{STATE_DIRECTORY}: without regard to case,
+    to what is not seen (ext4 with casefold), or to dots and blanks at the end (vfat).
+    """
+    if not part.isascii():
+        folded = unicodedata.normalize("NFD", part).casefold()
+        part = "".join(each for each in folded if unicodedata.category(each) not in _UNSEEN)
+    return part.rstrip(". ").lower() == STATE_DIRECTORY
 
 
 def check_directory(name: str) -> str:

@@ -21,6 +21,28 @@ def test_what_is_missing_is_made_and_the_state_is_private(tmp_path: Path) -> Non
     assert {place.name for place in root.iterdir()} == {".filesrv"}
 
 
+def test_a_state_that_others_could_look_into_is_private_from_then_on(tmp_path: Path) -> None:
+    (tmp_path / ".filesrv").mkdir(0o755)
+    open_shelves(str(tmp_path), Clock(), keep=1.0).close()
+
+    assert stat.S_IMODE((tmp_path / ".filesrv").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("target", ["../elsewhere", "../nowhere"])
+def test_a_state_that_is_a_link_is_not_kept_where_it_leads(tmp_path: Path, target: str) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / ".filesrv").symlink_to(target)
+
+    with pytest.raises(CannotOpen) as refused:
+        open_shelves(str(root), Clock(), keep=1.0)
+
+    assert f"cannot keep files in {root}: " in str(refused.value)
+    assert list(elsewhere.iterdir()) == []
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_nothing_stays_open_behind_it(tmp_path: Path) -> None:
     before = open_descriptors()
     open_shelves(str(tmp_path / "root"), Clock(), keep=1.0).close()

@@ -33,6 +33,8 @@ LONGEST = "/".join(["p" * MAX_PART] * 4)
         " leading",
         "trailing ",
         ".filesrv2",
+        "FILESRV",
+        ".filesrv文",
         "a/.filesrv/b",
         ".filesrv.txt",
         "e\u0301",
@@ -83,6 +85,12 @@ def test_an_ordinary_name_is_taken_as_it_is(name: str) -> None:
         ".filesrv/",
         ".filesrv/registry.sqlite",
         ".filesrv/partial/x",
+        ".FileSrv/registry.sqlite",
+        ".FILE\u017fRV/x",
+        ".file\u200dsrv",
+        ".filesrv\ufe0f/x",
+        ".filesrv./x",
+        ".filesrv ",
     ],
 )
 def test_a_name_that_climbs_hides_or_is_no_text_is_refused(name: str) -> None:
