@@ -4,8 +4,6 @@ Who is on a connection, what they may do, and where their names lead.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from filesrv.access.access import Access
 from filesrv.access.rights import Right
 from filesrv.wire.errors import Denied, LoginRequired
@@ -49,12 +47,14 @@ class Visitor:
         @raise BadName: a name can be nobody's.
         @raise Denied: a right is missing.
         """
+        if not needs:
+            return command
         missing = ("",) * (len(needs) - len(command.arguments))
         arguments = [*command.arguments, *missing]
         for index, need in enumerate(needs):
             arguments[index] = self.place(arguments[index])
             self.require(need, arguments[index])
-        return replace(command, arguments=tuple(arguments))
+        return command._replace(arguments=tuple(arguments))
 
     def place(self, name: str) -> str:
         """

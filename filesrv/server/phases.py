@@ -29,6 +29,8 @@ class Phase(enum.Enum):
     CLOSED = enum.auto()
     """The connection has ended."""
 
+    __hash__ = object.__hash__  # Enum's own is Python, and called twice for each command.
+
 
 class Event(enum.Enum):
     """What makes one phase follow another."""
@@ -45,6 +47,8 @@ class Event(enum.Enum):
     SKIPPED = enum.auto()
     CLOSE = enum.auto()
     LOST = enum.auto()
+
+    __hash__ = object.__hash__
 
 
 class WrongPhase(Exception):

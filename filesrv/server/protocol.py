@@ -71,6 +71,7 @@ class FilesrvProtocol(LineReceiver):
         self.session = self.factory.connected(self)
         forward_half_close(self.transport, self)
         no_delay(self.transport)
+        set_read_size(self.transport, LINE_READ_SIZE)
         self._outflow = Outflow(
             self.transport,
             self._reactor,

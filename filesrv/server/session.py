@@ -117,9 +117,10 @@ class Session:
             if answer := timing_marks(line):
                 self._connection.write(answer)
             line, self._subnegotiating = strip_telnet(line, self._subnegotiating)
-        if line.strip(b" \t"):
+        word, text = split_verb(line)
+        if word:
             self._enter(Event.COMMAND)
-            self._perform(line)
+            self._perform(word, text, len(line))
 
     def line_too_long(self) -> None:
         """What comes is no command, up to its LF; bytes are delivered from here on."""
@@ -292,12 +293,11 @@ class Session:
 
     # How a command is performed.
 
-    def _perform(self, line: bytes) -> None:
+    def _perform(self, word: str, text: bytes, length: int) -> None:
         self._took_payload = False
-        word, text = split_verb(line)
         verb = COMMANDS.get(word)
         try:
-            pending = self._dispatch(verb, word, text, len(line))
+            pending = self._dispatch(verb, word, text, length)
         except Exception:
             self._fail(Failure(), verb, text)
             return

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from filesrv.wire.errors import BadArguments
@@ -65,8 +66,7 @@ class Word(NamedTuple):
         return self.text if self.key is None else f"{self.key}={self.text}"
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """
     One command, its words put where its verb's L{Syntax} wants them.
 
@@ -78,7 +78,7 @@ class Command:
 
     verb: str
     arguments: tuple[str, ...] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = MappingProxyType({})
     text: bytes = b""
 
     def argument(self, index: int) -> str | None:
@@ -139,10 +139,10 @@ def split_verb(line: bytes) -> tuple[str, bytes]:
     and has the verb C{""}.  A verb that is not ASCII is returned as something that no
     table holds.
     """
-    line = line.lstrip(b" \t")
     verb, _, text = line.partition(b" ")
-    if b"\t" in verb:
-        verb, _, text = line.partition(b"\t")
+    if not verb or b"\t" in verb:
+        line = line.lstrip(b" \t")
+        verb, _, text = line.partition(b"\t" if b"\t" in line.partition(b" ")[0] else b" ")
     return verb.decode("ascii", "replace").upper(), text
 
 
