@@ -23,6 +23,7 @@ from filesrv.server.session import Session
 from filesrv.server.shelves import Shelves
 from filesrv.store.registry import Registry
 from filesrv.transfer.liveness import Liveness
+from filesrv.transfer.pace import Bandwidth
 from filesrv.transfer.sockets import peer_user, plain_host, socket_of
 from filesrv.wire.endings import Ending
 
@@ -41,6 +42,7 @@ class FilesrvFactory(ServerFactory):
     @ivar connections: those that are open.
     @ivar gate: how many there may be.
     @ivar patience: with those that say nothing.
+    @ivar up: the rate of uploads, in all and of each; C{down}, of downloads.
     """
 
     noisy = False
@@ -53,6 +55,8 @@ class FilesrvFactory(ServerFactory):
         self.registry: Registry = shelves.registry
         self.gate = Gate(reactor, shelves.limits)
         self.patience = Patience(reactor, shelves.limits)
+        self.up = Bandwidth(reactor, shelves.limits.rate, shelves.limits.rate_per_connection)
+        self.down = Bandwidth(reactor, shelves.limits.rate, shelves.limits.rate_per_connection)
         self.connections: set[FilesrvProtocol] = set()
         self._all_gone: list[Deferred[None]] = []
         self._numbers = count(1)

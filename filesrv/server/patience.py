@@ -8,20 +8,40 @@ to speak; whether the peer is still there then is L{filesrv.transfer.liveness}' 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
+from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from filesrv.server.limits import Limits
 from filesrv.transfer.liveness import LATE
-from filesrv.wire.errors import Idle
+from filesrv.wire.endings import Ending
+from filesrv.wire.errors import FilesrvError, Idle, Stalled
 
 __all__ = ["Hearing", "Patience"]
 
 #: Seconds between two looks.  One timer for all connections, and a comparison for each: of
 #: 10,000 connections that is half a millisecond.
 LOOK_EVERY = 1.0
+
+
+#: Seconds over which the least rate of a transfer is measured, at least.
+RATE_OVER = 60.0
+
+
+class Peer(Protocol):
+    """What is asked of a connection."""
+
+    @property
+    def is_their_turn(self) -> bool:
+        """Whether nothing is to happen before the peer says something."""
+
+    @property
+    def payload(self) -> int | None:
+        """A count that changes with each byte of a payload; L{None} where none is moving."""
+
+    def end(self, ending: Ending, refusal: FilesrvError) -> None:
+        """The peer said, or moved, too little for too long."""
 
 
 class Patience:
@@ -34,14 +54,9 @@ class Patience:
         self._next: IDelayedCall | None = None
         self._due = 0.0
 
-    def hear(self, is_their_turn: Callable[[], bool], ended: Callable[[Idle], None]) -> Hearing:
-        """
-        Begin with a new connection.
-
-        @param is_their_turn: whether it is for the peer to say something.
-        @param ended: called once, if the peer said too little for too long.
-        """
-        hearing = Hearing(self, is_their_turn, ended)
+    def hear(self, peer: Peer) -> Hearing:
+        """Begin with a new connection."""
+        hearing = Hearing(self, peer)
         self._hearings.add(hearing)
         if self._next is None:
             self._look_again()
@@ -80,29 +95,27 @@ class Hearing:
 
     __slots__ = (
         "_began",
-        "_ended",
-        "_is_their_turn",
         "_line_began",
+        "_measured",
         "_patience",
+        "_payload",
+        "_peer",
         "_silent_since",
         "look_at",
     )
 
-    def __init__(
-        self,
-        patience: Patience,
-        is_their_turn: Callable[[], bool],
-        ended: Callable[[Idle], None],
-    ) -> None:
+    def __init__(self, patience: Patience, peer: Peer) -> None:
         self._patience = patience
-        self._is_their_turn = is_their_turn
-        self._ended = ended
+        self._peer = peer
         now = patience.clock.seconds()
         #: When the connection was made; infinite once a line was heard.
         self._began = now
         #: When the line began that has not ended; infinite where none has.
         self._line_began = inf
         self._silent_since = now
+        #: The count of a payload, and when it was that.
+        self._payload: int | None = None
+        self._measured = now
         self.look_at = now
 
     def stop(self) -> None:
@@ -134,6 +147,7 @@ class Hearing:
 
     def answered(self) -> None:
         """Nobody could be heard until now, for a command was being performed."""
+        self._payload = None
         now = self._silent_since = self._patience.clock.seconds()
         if self._line_began != inf:
             self._line_began = now
@@ -143,12 +157,13 @@ class Hearing:
         self._began += seconds
         self._line_began += seconds
         self._silent_since += seconds
+        self._measured += seconds
 
     def look(self, now: float) -> None:
         """Decide whether too little was said."""
         limits = self._patience.limits
-        if not self._is_their_turn():
-            self.answered()
+        if not self._peer.is_their_turn:
+            self._measure(now)
         elif now - self._began >= limits.first_command_timeout:
             self._end("no command came", limits.first_command_timeout)
         elif now - self._line_began >= limits.line_timeout:
@@ -157,6 +172,21 @@ class Hearing:
             self._end("nothing was said", limits.idle_timeout)
         self._plan(now)
 
+    def _measure(self, now: float) -> None:
+        """Whether a payload is too slow; nobody has to say anything meanwhile."""
+        before, count = self._payload, self._peer.payload
+        passed = now - self._measured
+        self.answered()
+        if before is not None and count is not None and passed < RATE_OVER:
+            self._payload = before
+            return
+        self._payload, self._measured = count, now
+        least = self._patience.limits.min_rate
+        if before is not None and count is not None and abs(count - before) < least * passed:
+            self.stop()
+            words = f"less than {least:g} bytes a second; go on from where it stopped"
+            self._peer.end(Ending.STALLED, Stalled(words, limit=f"{least:g}"))
+
     def _plan(self, now: float) -> None:
         """A line may begin at any time, so none of them goes without a look for longer."""
         limits = self._patience.limits
@@ -164,8 +194,10 @@ class Hearing:
             self._began + limits.first_command_timeout,
             self._silent_since + limits.idle_timeout,
             min(self._line_began, now) + limits.line_timeout,
+            now + RATE_OVER if limits.min_rate else inf,
         )
 
     def _end(self, what: str, limit: float) -> None:
         self.stop()
-        self._ended(Idle(f"{what} for {limit:g} s; connect again", limit=f"{limit:g}"))
+        words = f"{what} for {limit:g} s; connect again"
+        self._peer.end(Ending.IDLE, Idle(words, limit=f"{limit:g}"))

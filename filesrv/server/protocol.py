@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
+from twisted.internet.task import deferLater
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -18,6 +19,7 @@ from filesrv.server.patience import Hearing
 from filesrv.server.phases import Phase
 from filesrv.server.session import Session
 from filesrv.transfer.liveness import Peer
+from filesrv.transfer.pace import Share
 from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow, Run
 from filesrv.transfer.sockets import (
@@ -29,7 +31,7 @@ from filesrv.transfer.sockets import (
     set_read_size,
 )
 from filesrv.wire.endings import Ending
-from filesrv.wire.errors import Idle
+from filesrv.wire.errors import FilesrvError
 from filesrv.wire.grammar import MAX_LINE
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ class FilesrvProtocol(LineReceiver):
     _peer: Peer
     _hearing: Hearing
     _deadline: IDelayedCall | None = None
+    _pacing: IDelayedCall | None = None
+    _up: Share | None = None
+    _down: Share | None = None
     _half_closed = False
     _not_reading = False
     _receiving = False
@@ -80,7 +85,7 @@ class FilesrvProtocol(LineReceiver):
             lost=self._examine,
         )
         self._peer = self.factory.liveness.watch(self.transport, self._expected, self.session.end)
-        self._hearing = self.factory.patience.hear(self._is_their_turn, self._end_idle)
+        self._hearing = self.factory.patience.hear(self)
         self.session.connected()
 
     def dataReceived(self, data: bytes) -> None:
@@ -126,7 +131,10 @@ class FilesrvProtocol(LineReceiver):
 
     def rawDataReceived(self, data: bytes) -> None:
         rest = self.session.bytes_received(data)
+        if self._up is not None and self._up.flowing:
+            self._paced(self._up, self._up.take(len(data) - len(rest or b"")))
         if rest is not None:
+            self._end_flow()
             self._hearing.payload_ended()
             self.setLineMode(rest)
             self.session.run_ended()
@@ -151,6 +159,9 @@ class FilesrvProtocol(LineReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
+        if self._pacing is not None and self._pacing.active():
+            self._pacing.cancel()
+        self._end_flow()
         self._peer.stop()
         self._hearing.stop()
         clean = reason.check(ConnectionDone) is not None
@@ -176,10 +187,35 @@ class FilesrvProtocol(LineReceiver):
 
     def raw(self) -> None:
         self.setRawMode()
+        if self.session.phase is Phase.RECEIVING:
+            self._up = self._up or self.factory.up.share()
+            if self._up is not None:
+                self._paced(self._up, self._up.begin())
+        else:
+            self._end_flow()
 
     async def send(self, run: Run) -> None:
         self._peer.wake()
-        await self._outflow.send(run)
+        down = self._down = self._down or self.factory.down.share()
+        if down is None:
+            await self._outflow.send(run)
+            return
+        try:
+            await deferLater(self._reactor, down.begin())
+            await self._outflow.send(run, down)
+        finally:
+            down.end()
+
+    def _paced(self, share: Share, wait: float) -> None:
+        """Read no more of the payload than may come."""
+        set_read_size(self.transport, min(READ_SIZE, share.chunk))
+        if wait:
+            self._hold("pace")
+            self._pacing = self._reactor.callLater(wait, self._release, "pace")
+
+    def _end_flow(self) -> None:
+        if self._up is not None:
+            self._up.end()
 
     async def drained(self) -> None:
         await self._outflow.drained()
@@ -192,6 +228,7 @@ class FilesrvProtocol(LineReceiver):
         if within is not None:
             self._abort_within(within)
         self._outflow.close()
+        self._end_flow()
         self._holds.clear()
         self._release("busy")
         end_writing = getattr(self.transport, "loseWriteConnection", None)
@@ -234,16 +271,22 @@ class FilesrvProtocol(LineReceiver):
         expected = self.session.expected
         return self._outflow.waiting if expected is None and not self._outflow.ready else expected
 
-    def _is_their_turn(self) -> bool:
-        """Whether nothing is to happen before the peer says something."""
+    # What patience asks (filesrv.server.patience.Peer).
+
+    @property
+    def is_their_turn(self) -> bool:
         return (
             self.session.phase in (Phase.READY, Phase.SKIPPING_LINE)
             and not self._holds
             and not self._outflow.waiting
         )
 
-    def _end_idle(self, refusal: Idle) -> None:
-        self.session.end(Ending.IDLE, refusal)
+    @property
+    def payload(self) -> int | None:
+        return self.session.expected
+
+    def end(self, ending: Ending, refusal: FilesrvError) -> None:
+        self.session.end(ending, refusal)
 
     def _examine(self) -> None:
         self.session.ending = self.session.ending or ending_seen(self.transport)

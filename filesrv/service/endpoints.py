@@ -30,6 +30,10 @@ _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 BACKLOG = 4096
 
 
+#: The kinds of descriptions that take it; those of systemd and inetd listen already.
+_WITH_BACKLOG = frozenset({"tcp", "tcp6", "ssl", "unix"})
+
+
 class DualStackEndpoint:
     """
     A port number, on IPv4 and IPv6 at once where the machine has both.
@@ -70,8 +74,9 @@ def endpoint_of(reactor: Any, description: str, option: str = "port") -> Any:
     kind, _, behind = description.partition(":")
     if kind == "haproxy":
         return ProxiedEndpoint(reactor, endpoint_of(reactor, behind, option))
+    more = f":backlog={BACKLOG}" if kind in _WITH_BACKLOG and "backlog=" not in behind else ""
     try:
-        return serverFromString(reactor, description)
+        return serverFromString(reactor, description + more)
     except Exception as error:  # plugins raise what they like
         raise UsageError(f"--{option} {description}: {error}") from error
 

@@ -1,19 +1,33 @@
 """
-A bound on the bytes a second: a token bucket that may go into debt.
+Bounds on the bytes a second: a token bucket that may go into debt, and one that many share.
 """
 
 from __future__ import annotations
 
+from math import inf
+from typing import Protocol
+
 from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Pace"]
+__all__ = ["Bandwidth", "Bound", "Pace", "Share"]
+
+
+class Bound(Protocol):
+    """
+    What bytes are accounted for with.  They are taken first and waited for afterwards, so
+    that no caller has to cut its chunks to fit, and the mean is exact whatever their size.
+    """
+
+    def take(self, count: int) -> float:
+        """Account for C{count} bytes that moved; seconds to wait before the next."""
+
+    @property
+    def chunk(self) -> int:
+        """How many bytes to move at a time so that the flow stays even."""
 
 
 class Pace:
-    """
-    Bytes are taken first and waited for afterwards, so that no caller has to cut its
-    chunks to fit, and the mean is exact whatever their size.
-    """
+    """A bound on one flow."""
 
     #: Seconds of the rate that may be saved up by being slow.
     BURST = 0.25
@@ -36,3 +50,69 @@ class Pace:
     def chunk(self) -> int:
         """How many bytes to move at a time so that the flow stays even."""
         return max(1024, int(self._rate / 20))
+
+
+class Bandwidth:
+    """
+    What all flows of one direction may take together, and each of them.
+
+    Each flow waits until the debt is paid in which its own chunk is the last.  So they take
+    turns, with equal chunks: the rate is shared equally by those that can use it, and what
+    a slow one leaves the others have.
+
+    @ivar flows: how many there are.
+    """
+
+    def __init__(self, clock: IReactorTime, in_all: float, each: float) -> None:
+        """
+        @param in_all: bytes a second; infinite for no bound, like C{each}.
+        """
+        self._clock = clock
+        self._each = each
+        self.common = None if in_all == inf else Pace(clock, in_all)
+        self.flows = 0
+
+    def share(self) -> Share | None:
+        """A connection's part; L{None} where nothing is bounded."""
+        own = None if self._each == inf else Pace(self._clock, self._each)
+        return Share(self, own) if own or self.common else None
+
+
+class Share:
+    """
+    One connection's part.  It is kept from one flow to the next, or many small ones would
+    never have to wait.
+
+    @ivar flowing: whether there is a flow now.
+    """
+
+    def __init__(self, bandwidth: Bandwidth, own: Pace | None) -> None:
+        self._bandwidth = bandwidth
+        self._paces = [pace for pace in (own, bandwidth.common) if pace is not None]
+        self._own = own
+        self.flowing = False
+
+    def begin(self) -> float:
+        """A flow begins; seconds to wait before that, for what was taken before."""
+        if not self.flowing:
+            self.flowing = True
+            self._bandwidth.flows += 1
+        return self.take(0)
+
+    def end(self) -> None:
+        """The flow has ended.  A second call does nothing."""
+        if self.flowing:
+            self.flowing = False
+            self._bandwidth.flows -= 1
+
+    def take(self, count: int) -> float:
+        """Account for C{count} bytes that moved; seconds to wait before the next."""
+        return max(pace.take(count) for pace in self._paces)
+
+    @property
+    def chunk(self) -> int:
+        """How many bytes to move at a time, the same for each of those that share."""
+        sizes = [] if self._own is None else [self._own.chunk]
+        if self._bandwidth.common is not None:
+            sizes.append(self._bandwidth.common.chunk // max(1, self._bandwidth.flows))
+        return max(1024, min(sizes))

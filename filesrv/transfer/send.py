@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
-from filesrv.transfer.pace import Pace
+from filesrv.transfer.pace import Bound
 from filesrv.transfer.sendfile import SendfileSending, Unsupported
 from filesrv.transfer.sending import ChunkSending, FileShrank, Run, Sending
 from filesrv.transfer.sockets import socket_of, unsent
@@ -71,7 +71,7 @@ class Outflow:
         return 0 if sock is None else unsent(sock)
 
     async def send(
-        self, run: Run, pace: Pace | None = None, moved: Callable[[int], None] | None = None
+        self, run: Run, pace: Bound | None = None, moved: Callable[[int], None] | None = None
     ) -> None:
         """
         Send a run behind what was written before.
@@ -94,12 +94,12 @@ class Outflow:
             await self._send_chunks(rest, pace, moved)
 
     async def _send_chunks(
-        self, run: Run, pace: Pace | None, moved: Callable[[int], None] | None
+        self, run: Run, pace: Bound | None, moved: Callable[[int], None] | None
     ) -> None:
         await self._run(ChunkSending(self._transport, self._reactor, run, pace, moved))
 
     async def _send_by_kernel(
-        self, run: Run, pace: Pace | None, moved: Callable[[int], None] | None
+        self, run: Run, pace: Bound | None, moved: Callable[[int], None] | None
     ) -> None:
         sending = SendfileSending(self._transport, self._reactor, run, pace, moved)
         self._sending = sending

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from filesrv.transfer.pace import Pace
+from filesrv.transfer.pace import Bound
 
 __all__ = ["ChunkSending", "FileShrank", "Run", "Sending"]
 
@@ -53,7 +53,7 @@ class Sending:
         transport: Any,
         reactor: Any,
         run: Run,
-        pace: Pace | None = None,
+        pace: Bound | None = None,
         moved: Callable[[int], None] | None = None,
     ) -> None:
         self._transport = transport

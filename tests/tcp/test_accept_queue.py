@@ -8,9 +8,21 @@ import selectors
 import signal
 import socket
 import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
 
 from tests.support.daemon import PATIENCE, Daemon
 from tests.tcp.conftest import read_all
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Generator[Daemon]:
+    """With a queue as short as Twisted's own."""
+    port = "tcp:0:interface=127.0.0.1:backlog=50"
+    with Daemon(tmp_path / "root", ports=[port]) as running:
+        yield running
 
 
 def queue(port: int) -> tuple[int, int]:

@@ -28,6 +28,16 @@ class Limit:
         return inf if text == "none" else self.read_limit(text) or inf
 
 
+@dataclass(frozen=True)
+class Amount:
+    """Bytes, or bytes a second."""
+
+    toml: tuple[type, ...] = (int, str)
+
+    def read(self, text: str) -> float:
+        return _rate("0" if text == "none" else text)
+
+
 def _limit(name: str, words: str, read: Callable[[str], float], metavar: str) -> Option:
     """The row of a limit, whose default is that of the field of the same name."""
     default = getattr(DEFAULTS, _FIELDS[name])
@@ -42,6 +52,10 @@ def _amount(text: str) -> float:
         raise ValueError(f"takes bytes, such as 500k, 10M or 2GiB, or none, not {text}") from None
 
 
+def _rate(text: str) -> float:
+    return _amount(text.removesuffix("/s"))
+
+
 #: Each option and its field of L{Limits}.
 _FIELDS = {
     "max-connections": "connections",
@@ -53,6 +67,9 @@ _FIELDS = {
     "max-unfinished-bytes-per-client": "unfinished_bytes_per_client",
     "quota": "quota",
     "quota-per-client": "quota_per_client",
+    "limit-rate": "rate",
+    "limit-rate-per-connection": "rate_per_connection",
+    "min-rate": "min_rate",
     "first-command-timeout": "first_command_timeout",
     "idle-timeout": "idle_timeout",
     "line-timeout": "line_timeout",
@@ -109,6 +126,25 @@ GROUP = Group(
             "Bytes of what a client has published and of its unfinished uploads.",
             _amount,
             "BYTES",
+        ),
+        _limit(
+            "limit-rate",
+            "Bytes a second of all downloads together, and of all uploads, such as 10M.",
+            _rate,
+            "RATE",
+        ),
+        _limit(
+            "limit-rate-per-connection",
+            "Bytes a second of one download or upload.",
+            _rate,
+            "RATE",
+        ),
+        Option(
+            "min-rate",
+            "Bytes a second that a transfer must have, over a minute.",
+            Amount(),
+            "RATE",
+            0,
         ),
         _limit(
             "first-command-timeout",

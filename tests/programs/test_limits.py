@@ -1,0 +1,96 @@
+"""Limits of the real daemon, with real sockets."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from pathlib import Path
+
+from tests.support.conversation import Conversation
+from tests.support.daemon import PATIENCE, Daemon
+
+RATE = 1_000_000
+SIZE = 500_000
+
+
+def test_two_downloads_share_the_rate_and_the_last_byte_is_not_early(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "root", f"--limit-rate={RATE}") as daemon:
+        (daemon.root / "large").write_bytes(bytes(SIZE))
+        clients = [Conversation(daemon.port) for _ in range(2)]
+        came = dict.fromkeys(clients, 0)
+        began = time.monotonic()
+        for client in clients:
+            client.say("DOWNLOAD large")
+        with selectors.DefaultSelector() as selector:
+            for client in clients:
+                client.socket.setblocking(False)
+                selector.register(client.socket, selectors.EVENT_READ, client)
+            while max(came.values()) < SIZE:
+                ready = selector.select(PATIENCE)
+                assert ready
+                for key, _ in ready:
+                    came[key.data] += len(client_bytes(key.data))
+        took = time.monotonic() - began
+        for client in clients:
+            client.close()
+
+    # Nothing else is certain of a busy machine than what cannot be too fast.
+    assert took >= 0.8 * sum(came.values()) / RATE - 0.25
+    assert min(came.values()) > 0.7 * SIZE
+
+
+def client_bytes(client: Conversation) -> bytes:
+    try:
+        return client.socket.recv(65536)
+    except BlockingIOError:
+        return b""
+
+
+def test_an_upload_takes_its_time(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "root", "--limit-rate-per-connection=1M") as daemon:
+        began = time.monotonic()
+        with Conversation(daemon.port) as client:
+            client.send(b"UPLOAD large %d 0\n" % SIZE + bytes(SIZE))
+            assert client.line().startswith("OK offset=0")
+            assert client.line().startswith("OK stored=large ")
+            assert client.ask("ECHO done") == "done"
+        assert time.monotonic() - began >= 0.8 * SIZE / RATE - 0.25
+
+
+def test_many_more_connections_than_may_be_leave_it_serving_those_it_took(tmp_path: Path) -> None:
+    """The documented command tries 20,000; see docs/limits.rst."""
+    with Daemon(tmp_path / "root", "--max-connections=50") as daemon:
+        (daemon.root / "a").write_bytes(b"hello")
+        sockets = []
+        for number in range(400):
+            sockets.append(socket.socket())
+            sockets[-1].bind((f"127.0.1.{number % 20 + 1}", 0))
+            sockets[-1].setblocking(False)
+            sockets[-1].connect_ex(("127.0.0.1", daemon.port))
+        greetings = [first_line(each) for each in sockets]
+        taken = [each for each, said in zip(sockets, greetings, strict=True) if said[:2] == b"OK"]
+        assert len(taken) == 50
+        assert {said for said in greetings if said[:2] != b"OK"} == {
+            b"ERR TOO_MANY_CONNECTIONS limit=50 the server has all that it takes\r\n"
+        }
+        for each in taken:
+            each.sendall(b"DOWNLOAD a\n")
+            assert first_line(each).startswith(b"OK offset=0 length=5 ")
+        for each in sockets:
+            each.close()
+        daemon.wait_for_log("left: ", count=50)
+        with Conversation(daemon.port) as client:
+            assert client.ask("ECHO again") == "again"
+        assert sum("turned away" in line for line in daemon.log_lines) <= 2
+
+
+def first_line(client: socket.socket) -> bytes:
+    client.setblocking(True)
+    client.settimeout(PATIENCE)
+    line = b""
+    while not line.endswith(b"\n"):
+        more = client.recv(1)
+        assert more, line
+        line += more
+    return line
