@@ -36,6 +36,7 @@ _WORDS = {
     Ending.STALLED: "nothing moved for too long",
     Ending.TAKEN_OVER: "the transfer goes on over a newer connection",
     Ending.SERVER_STOPPED: "the server was stopped",
+    Ending.KICKED: "an administrator of the server ended the connection",
     Ending.REFUSED: "the connection was refused",
     Ending.IDLE: "the server closed the connection, for nothing was said",
 }

@@ -24,11 +24,9 @@ from twisted.python.failure import Failure
 from filesrv.server.shelves import CannotOpen
 from filesrv.transfer.sockets import peer_user, socket_of
 from filesrv.watch.answers import Desk, NotUnderstood, answer
+from filesrv.wire.names import ADMIN_SOCKET
 
-__all__ = ["SOCKET", "Control"]
-
-#: The socket's name in the state directory.
-SOCKET = "admin.sock"
+__all__ = ["Control"]
 
 #: Bytes of a request: a few words, and names of at most 1024 bytes, escaped.
 _LONGEST = 16384
@@ -109,10 +107,10 @@ class Control:
         try:
             self._directory = os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             with suppress(FileNotFoundError):  # Whose it was is gone, for we have the lock.
-                os.unlink(SOCKET, dir_fd=self._directory)
+                os.unlink(ADMIN_SOCKET, dir_fd=self._directory)
             self._port = self._reactor.listenUNIX(self._path(), _Factory(self._desk), mode=0o600)
         except (OSError, CannotListenError) as error:
-            raise CannotOpen(f"cannot listen on {self._state}/{SOCKET}: {error}") from error
+            raise CannotOpen(f"cannot listen on {self._state}/{ADMIN_SOCKET}: {error}") from error
 
     async def stop(self) -> None:
         """Answer no more."""
@@ -126,7 +124,7 @@ class Control:
 
     def _path(self) -> str:
         """A way to the socket that is short, however long that to the directory is."""
-        path = os.path.join(self._state, SOCKET)
+        path = os.path.join(self._state, ADMIN_SOCKET)
         if len(os.fsencode(path)) <= _LONGEST_PATH:
             return path
-        return f"/proc/self/fd/{self._directory}/{SOCKET}"
+        return f"/proc/self/fd/{self._directory}/{ADMIN_SOCKET}"

@@ -8,7 +8,14 @@ import unicodedata
 
 from filesrv.wire.errors import BadName
 
-__all__ = ["MAX_NAME", "MAX_PART", "STATE_DIRECTORY", "check_directory", "check_name"]
+__all__ = [
+    "ADMIN_SOCKET",
+    "MAX_NAME",
+    "MAX_PART",
+    "STATE_DIRECTORY",
+    "check_directory",
+    "check_name",
+]
 
 #: Bytes of a whole name.
 MAX_NAME = 1024
@@ -18,6 +25,9 @@ MAX_PART = 255
 
 #: Where the server keeps its own state, under its root; no name leads there.
 STATE_DIRECTORY = ".filesrv"
+
+#: The socket there that an administrator asks at.
+ADMIN_SOCKET = "admin.sock"
 
 #: Categories of characters that some file systems leave out when they compare names
 #: (format characters and marks; ext4 with casefold leaves out Default_Ignorable_Code_Point).
