@@ -18,7 +18,7 @@ __all__ = ["picture", "tables"]
 _HEAD = """\
 .. Made by python -m benchmarks.performance --rst; do not edit.
 
-Medians of {rounds} rounds on {date}, {processor}, {kernel}; {versions}.
+{form}, {rounds} rounds, on {date}, {processor}, {kernel}; {versions}.
 
 """
 
@@ -31,7 +31,7 @@ def tables(groups: Sequence[Group], samples: Samples, facts: Mapping[str, str], 
     versions = ", ".join(
         f"{key} {value}" for key, value in facts.items() if key not in _NOT_VERSIONS
     )
-    parts = [_HEAD.format(rounds=rounds, versions=versions, **facts)]
+    parts = [_HEAD.format(form=form, rounds=rounds, versions=versions, **facts)]
     parts.append(restructured(goals_table(samples, "**"), (26, 30, 36, 8)))
     for group in groups:
         parts.append(f"\n{group.title}\n{'~' * len(group.title)}\n\n{group.about}\n\n")

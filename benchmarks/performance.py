@@ -103,7 +103,7 @@ def main() -> int:
         failures = _measure(bench, arguments.rows, rounds, samples)
         missing = bench.missing
     for words in missing:
-        print(f"not measured: {words}", file=sys.stderr)
+        print(f"missing: {words}", file=sys.stderr)
     _show(arguments, samples, rounds)
     return 1 if failures else 0
 
@@ -121,7 +121,7 @@ def _show(arguments: argparse.Namespace, samples: Samples, rounds: int) -> None:
         written = {"facts": known, "rounds": rounds, "samples": samples.found}
         arguments.json.write_text(json.dumps(written, indent=1) + "\n")
     if arguments.rst:
-        arguments.rst.write_text(tables(arguments.rows, samples, known, rounds))
+        arguments.rst.write_text(tables(arguments.rows, samples, known, rounds, arguments.quick))
     if arguments.picture:
         arguments.picture.write_text(picture(samples))
 

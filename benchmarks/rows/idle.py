@@ -29,6 +29,12 @@ _ECHOES = 500
 KIB = 1024
 
 
+class Open(AsItComes):
+    """One that takes as many connections as come."""
+
+    options = ("--max-connections", "none")
+
+
 def _source(number: int) -> str:
     """An address of this machine: all of 127.0.0.0/8 is."""
     of_all = number // _FROM_ONE + 1
@@ -43,13 +49,14 @@ def _trip(server: AsItComes) -> float:
 
 def _held(place: Path, count: int) -> Figures:
     """On a server of its own, which has not grown before."""
-    server = AsItComes()
+    server = Open()
     server.start(place)
     try:
         alone, empty = _trip(server), memory(server.pid)
         with ExitStack() as connections:
             for number in range(count):
-                connections.enter_context(closing(Line(server.port, _source(number))))
+                line = connections.enter_context(closing(Line(server.port, _source(number))))
+                assert line.ask("ECHO a") == "a"  # Who says nothing at all is sent away.
             crowded, full = _trip(server), memory(server.pid)
     finally:
         server.stop()

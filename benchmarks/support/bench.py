@@ -30,6 +30,7 @@ class Sizes:
     """
     How much is moved.
 
+    @ivar room: bytes that all of it takes in memory at once, at most.
     @ivar stream: bytes of one transfer.
     @ivar command: bytes that a whole command moves.
     @ivar files: how many small files.
@@ -41,6 +42,7 @@ class Sizes:
     @ivar chart: bytes of the files in the picture.
     """
 
+    room: int
     stream: int
     command: int
     files: int
@@ -53,6 +55,7 @@ class Sizes:
 
 
 FULL = Sizes(
+    room=6 * GIB,
     stream=512 * MIB,
     command=GIB,
     files=5000,
@@ -65,6 +68,7 @@ FULL = Sizes(
 )
 
 QUICK = Sizes(
+    room=GIB,
     stream=64 * MIB,
     command=64 * MIB,
     files=200,
@@ -83,16 +87,19 @@ class Bench:
 
     @ivar place: the directory in memory.
     @ivar home: what commands keep between their runs.
-    @ivar missing: what is not installed, in words.
+    @ivar missing: what is not as it should be, in words: what is not installed, above all.
     """
 
     def __init__(self, sizes: Sizes, memory: Path, disk: Path) -> None:
         self.sizes = sizes
         self.disk = disk
+        self.missing: list[str] = []
+        if shutil.disk_usage(memory).free < sizes.room:
+            self.missing.append(f"{memory} has no room for {sizes.room // GIB} GiB: on {disk}")
+            memory = disk
         self.place = Path(tempfile.mkdtemp(prefix="filesrv-performance-", dir=memory))
         self.home = self.place / "home"
         self.home.mkdir()
-        self.missing: list[str] = []
         self._at_end: list[Callable[[], None]] = []
         self._servers: dict[str, Server] = {}
         for name, make in SERVERS.items():
@@ -114,11 +121,22 @@ class Bench:
         shutil.rmtree(self.place, ignore_errors=True)
 
     def has(self, name: str) -> bool:
-        """Whether a server is installed."""
+        """Whether a server is installed, and runs."""
+        if name not in self._servers:
+            return False
+        try:
+            self.server(name)
+        except RuntimeError as error:  # No fault of ours.
+            del self._servers[name]
+            self.missing.append(f"{name}: {error}")
         return name in self._servers
 
     def server(self, name: str) -> Server:
-        """A server, started when it is first asked for."""
+        """
+        A server, started when it is first asked for.
+
+        @raise RuntimeError: it does not start.
+        """
         server = self._servers[name]
         if not server.port:
             place = self.place / name.replace(" ", "-").replace(",", "")

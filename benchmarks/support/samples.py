@@ -71,7 +71,7 @@ class Samples:
     """
     All figures.
 
-    @ivar found: by group, line and column, those of each round; what failed is not a number.
+    @ivar found: by group, line and column, those of each round that did not fail.
     """
 
     found: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
