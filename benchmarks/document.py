@@ -26,8 +26,15 @@ _HEAD = """\
 _NOT_VERSIONS = ("date", "processor", "kernel")
 
 
-def tables(groups: Sequence[Group], samples: Samples, facts: Mapping[str, str], rounds: int) -> str:
-    """The goals and all tables, to be included."""
+def tables(
+    groups: Sequence[Group], samples: Samples, facts: Mapping[str, str], rounds: int, quick: bool
+) -> str:
+    """
+    The goals and all tables, to be included.
+
+    @param quick: whether less was moved than the goals say.
+    """
+    form = "The short form, with small files" if quick else "The full form"
     versions = ", ".join(
         f"{key} {value}" for key, value in facts.items() if key not in _NOT_VERSIONS
     )
