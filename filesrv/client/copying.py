@@ -16,10 +16,10 @@ from filesrv.client.answers import FetchHead
 from filesrv.client.connection import Connection
 from filesrv.client.downloads import Download, Downloads
 from filesrv.client.errors import ClientError, GaveUp, block_words
+from filesrv.client.lines import Lines
 from filesrv.client.patterns import Wanted, has_wildcard, wanted
 from filesrv.client.pipes import Stream, spool
 from filesrv.client.places import place_at, place_below
-from filesrv.client.progress import Lines
 from filesrv.client.report import Journey
 from filesrv.client.session import Session
 from filesrv.client.sources import find, upload_name

@@ -15,7 +15,7 @@ from filesrv.client.connecting import connect
 from filesrv.client.connection import Connection
 from filesrv.client.console import Console
 from filesrv.client.journal import Journal
-from filesrv.client.progress import Bar, Lines
+from filesrv.client.lines import Lines
 from filesrv.client.recovery import Decide, Recovery, Trouble, always, never
 from filesrv.client.settings import Settings
 from filesrv.client.state import State
@@ -81,6 +81,8 @@ class Session:
         """What transfers tell; the caller closes it."""
         final = {"ask": "ask", "retry": "say so", "stop": "stop"}[self._on_trouble()]
         if self.console.shows_progress:
+            from filesrv.client.progress import Bar  # takes longer than a small transfer
+
             self._report = Bar(self.reactor, self.console, final, lines_to_stderr=lines_to_stderr)
         else:
             self._report = Lines(self.console, final, lines_to_stderr=lines_to_stderr)

@@ -12,7 +12,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from filesrv.client.console import Console
-from filesrv.client.progress import Bar, Lines, clock_time, summary_line
+from filesrv.client.lines import Lines, clock_time, summary_line
+from filesrv.client.progress import Bar
 from filesrv.client.recovery import Trouble
 from filesrv.client.report import Journey, Summary
 from filesrv.wire.errors import NotFound
