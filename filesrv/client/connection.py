@@ -257,10 +257,11 @@ class Connection:
         if digest is not None:
             # Sent ahead: refused, too, if the upload is.
             sent.append(Deferred.fromCoroutine(self.commit(name, digest)))
-        for succeeded, outcome in await DeferredList(sent, consumeErrors=True):
-            if not succeeded:
-                failure: Any = outcome
-                raise failure.value
+        outcomes: list[Any] = await DeferredList(sent, consumeErrors=True)
+        errors = [failure.value for succeeded, failure in outcomes if not succeeded]
+        # Who is cancelled ends, whatever had been refused by then.
+        for error in sorted(errors, key=lambda error: not isinstance(error, CancelledError)):
+            raise error
         return Stored(name, len(data), len(data))
 
     async def _upload_at_once(self, name: str, line: bytes, data: bytes) -> Stored:

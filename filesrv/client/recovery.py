@@ -190,6 +190,8 @@ class Recovery:
             try:
                 return await operation(await self.connection())
             except Exception as error:
+                if self._gave_up is not None:  # The cancelled operation ended otherwise.
+                    raise CancelledError from error
                 known_server = self._known_good and isinstance(error, MalformedReply)
                 if not (known_server or worth_retrying(error)):
                     raise

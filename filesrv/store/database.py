@@ -4,6 +4,7 @@ How this room keeps small facts: SQLite files with one table and short transacti
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ class Database:
         @param version: of the schema; a file of another version is begun anew.
         @raise sqlite3.Error: it cannot be opened.
         """
+        if path != ":memory:":  # Tokens are in there, which are as good as passwords.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._db = sqlite3.connect(path, isolation_level=None)
         try:
             self._prepare(table, schema, version)

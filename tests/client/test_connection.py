@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import CancelledError
 
 from filesrv.client.answers import Entry, FetchHead
 from filesrv.client.connection import Connection
@@ -255,6 +256,17 @@ def test_an_upload_that_is_refused_half_way_is_not_sent_to_its_end(source: int) 
         result_of(done)
     assert wire.transport.aborted
     assert len(wire.transport.value()) < MIB / 2
+
+
+def test_who_is_cancelled_ends_although_a_part_had_been_refused() -> None:
+    wire = Wire()
+    done = start(Connection(wire.protocol).upload_small("f", b"data", digest="d" * 64))
+
+    wire.say(b"ERR BAD_CHECKSUM\n")
+    done.cancel()
+
+    with pytest.raises(CancelledError):
+        result_of(done)
 
 
 def test_an_upload_that_is_taken_for_done_too_early_is_not_believed(source: int) -> None:

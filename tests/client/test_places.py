@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from filesrv.client.places import place_at, place_below
 from filesrv.wire.errors import BadName
+from tests.support.flipping import flipping
 
 
 def write(directory: str, *parts: str) -> None:
@@ -72,3 +74,26 @@ def test_a_place_that_cannot_be_leaves_no_descriptor_open(tmp_path: Path) -> Non
         place_below(str(tmp_path), ("file", "x"))
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_link_that_comes_and_goes_leads_nothing_out(tmp_path: Path) -> None:
+    target, outside = tmp_path / "target", tmp_path / "outside"
+    (target / "d" / "e").mkdir(parents=True)
+    (outside / "e").mkdir(parents=True)
+    os.symlink("../outside", target / "other")
+    inside = refused = 0
+    ends = time.monotonic() + 1.0
+    with flipping((target / "d", target / "other")):
+        while time.monotonic() < ends:
+            try:
+                place = place_below(str(target), ("d", "e", f"f{inside}"))
+            except OSError:
+                refused += 1
+                continue
+            os.close(os.open(place.leaf, os.O_CREAT | os.O_WRONLY, dir_fd=place.directory))
+            place.close()
+            inside += 1
+
+    assert inside > 10
+    assert refused > 10
+    assert [each.name for each in outside.rglob("*")] == ["e"]

@@ -272,6 +272,21 @@ def test_a_new_byte_answers_the_question() -> None:
     assert not outcome.over
 
 
+def test_giving_up_is_the_end_also_of_what_makes_something_else_of_being_cancelled() -> None:
+    patient = Patient(patience=90, decide=never)
+
+    async def stubborn(connection: Any) -> None:
+        try:
+            await silence(connection)
+        except CancelledError:
+            raise ConnectionEnded(Ending.RESET) from None
+
+    outcome = patient.run(stubborn)
+    patient.pass_time(91)
+
+    assert isinstance(outcome.error, GaveUp)
+
+
 def test_who_cannot_be_asked_has_said_no() -> None:
     patient = Patient(patience=90)
     outcome = patient.run(silence)
