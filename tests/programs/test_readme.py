@@ -21,8 +21,9 @@ REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.rst").read_text(encoding="utf-8")
 BLOCKS = blocks(README)
 #: Those that are played, in their order: one goes on with the files of another.
-#: The small services have a daemon of their own, and L{tests.small_services.test_readme}.
-PLAYED = [block for block in BLOCKS if block.exchanges and block.section != "The small services"]
+#: Some have daemons of their own: tests.small_services.test_readme, tests.access.test_readme.
+ELSEWHERE = {"The small services", "Accounts"}
+PLAYED = [block for block in BLOCKS if block.exchanges and block.section not in ELSEWHERE]
 SECTIONS = list(dict.fromkeys(block.section for block in PLAYED))
 
 
