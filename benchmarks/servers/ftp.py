@@ -85,6 +85,7 @@ class _Session(Session):
     def __init__(self, port: int) -> None:
         self._ftp = ftplib.FTP(timeout=60)
         self._ftp.connect("127.0.0.1", port)
+        assert self._ftp.sock is not None
         patient(self._ftp.sock)
         self._ftp.login()
         self._ftp.voidcmd("TYPE I")

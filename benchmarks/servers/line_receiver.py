@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 
 from twisted.internet import epollreactor
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import ServerFactory
 from twisted.protocols.basic import LineReceiver
 
 
@@ -25,7 +25,9 @@ def main() -> None:
     epollreactor.install()
     from twisted.internet import reactor
 
-    reactor.listenTCP(int(sys.argv[1]), Factory.forProtocol(Echo), interface="127.0.0.1")
+    factory = ServerFactory()
+    factory.protocol = Echo
+    reactor.listenTCP(int(sys.argv[1]), factory, interface="127.0.0.1")
     reactor.run()
 
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from twisted.cred.checkers import AllowAnonymousAccess
 from twisted.cred.portal import IRealm, Portal
@@ -20,7 +22,9 @@ class _Realm:
     def __init__(self, root: str) -> None:
         self._root = FilePath(root)
 
-    def requestAvatar(self, avatar: object, mind: object, *interfaces: object) -> object:
+    def requestAvatar(
+        self, avatar: object, mind: object, *interfaces: object
+    ) -> tuple[Any, object, Callable[[], None]]:
         return IFTPShell, FTPShell(self._root), lambda: None
 
 
@@ -30,7 +34,6 @@ def main() -> None:
 
     portal = Portal(_Realm(sys.argv[2]), [AllowAnonymousAccess()])
     factory = FTPFactory(portal)
-    factory.timeOut = None
     reactor.listenTCP(int(sys.argv[1]), factory, interface="127.0.0.1")
     reactor.run()
 
