@@ -11,6 +11,9 @@ __all__ = ["DEFAULT_PORT", "ServerAddress"]
 
 #: What the daemon's documentation uses.
 DEFAULT_PORT = 9000
+DEFAULT_TLS_PORT = 9443
+
+_SCHEME = "tls://"
 
 _FORMS = re.compile(r"\[(?P<bracketed>[^\[\]]+)\](?P<rest>.*)|(?P<plain>.*)", re.DOTALL)
 
@@ -19,19 +22,24 @@ _FORMS = re.compile(r"\[(?P<bracketed>[^\[\]]+)\](?P<rest>.*)|(?P<plain>.*)", re
 class ServerAddress:
     """
     @ivar host: a name, or an address without brackets.
+    @ivar tls: whether TLS is spoken there from the first byte.
     """
 
     host: str
     port: int = DEFAULT_PORT
+    tls: bool = False
 
     @classmethod
     def parse(cls, text: str) -> ServerAddress:
         """
-        C{HOST}, C{HOST:PORT}, C{[V6]}, C{[V6]:PORT}, or a bare V6.
+        C{HOST}, C{HOST:PORT}, C{[V6]}, C{[V6]:PORT}, or a bare V6; each perhaps behind
+        C{tls://}.
 
         @raise ValueError: none of these.
         """
-        match = _FORMS.fullmatch(text.strip())
+        bare = text.strip().removeprefix(_SCHEME)
+        tls = bare != text.strip()
+        match = _FORMS.fullmatch(bare)
         if match is None:
             raise ValueError(f"{text!r} is no server: HOST, HOST:PORT or [ADDRESS]:PORT")
         host, rest = match["bracketed"], match["rest"]
@@ -42,11 +50,12 @@ class ServerAddress:
                 rest = f":{port}"
         if not host or re.search(r"[\s/\[\]]", host) or (rest and not rest.startswith(":")):
             raise ValueError(f"{text!r} is no server: HOST, HOST:PORT or [ADDRESS]:PORT")
-        return cls(host, _port(rest[1:]) if rest else DEFAULT_PORT)
+        default = DEFAULT_TLS_PORT if tls else DEFAULT_PORT
+        return cls(host, _port(rest[1:]) if rest else default, tls)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return f"{_SCHEME * self.tls}{host}:{self.port}"
 
 
 def _port(text: str) -> int:

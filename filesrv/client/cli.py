@@ -20,7 +20,9 @@ from filesrv.client.outcomes import DONE, INTERRUPTED, USAGE
 from filesrv.client.passwd import passwd
 from filesrv.client.settings import Settings
 from filesrv.client.small_verbs import SMALL_VERBS
+from filesrv.client.trust import Trust
 from filesrv.client.verbs import VERBS, Job
+from filesrv.transfer.certificates import plain_pin
 from filesrv.wire.quantities import parse_rate
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ def _option(*names: str, **more: Any) -> Callable[[bool], click.Option]:
     return make
 
 
+_READABLE = click.Path(exists=True, dir_okay=False)
+
 #: What every verb takes, before it or behind it.
 _SHARED_OPTIONS = (
     _option(
@@ -95,6 +99,26 @@ _SHARED_OPTIONS = (
         is_flag=True,
         help="Send the password although others on the way could read it.",
     ),
+    _option(
+        "--tls",
+        is_flag=True,
+        envvar="FILESRV_TLS",
+        help="Go on under TLS (STARTTLS) before anything is said; tls://HOST begins with it.",
+    ),
+    _option(
+        "--ca",
+        type=_READABLE,
+        envvar="FILESRV_CA",
+        help="Trust the certificates in FILE, not the system's.  Implies --tls.",
+    ),
+    _option(
+        "--pin",
+        type=_Parsed("SHA256", plain_pin),
+        envvar="FILESRV_PIN",
+        help="Trust the server with this public key.  Implies --tls.",
+    ),
+    _option("--cert", type=_READABLE, help="This client's certificate.  Implies --tls."),
+    _option("--key", type=_READABLE, help="Its key, if that is in a file of its own."),
     _option(
         "--limit-rate",
         type=_Parsed("RATE", parse_rate),
@@ -193,6 +217,9 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         fields["use_token"] = False
     if fields.pop("no_verify", False):
         fields["verify"] = False
+    words = [fields.pop(name, None) for name in ("ca", "pin", "cert", "key")]
+    if fields.pop("tls", False) or any(words):
+        fields["trust"] = Trust(*words)
     return replace(Settings(), **fields)
 
 

@@ -1,6 +1,6 @@
 """
-How a connection comes about: a name's addresses, the fastest of them, the greeting, and
-who the client is.
+How a connection comes about: a name's addresses, the fastest of them, the greeting, TLS,
+and who the client is: told to nobody who has not said that it speaks filesrv.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from twisted.python.failure import Failure
 
 from filesrv.client.address import DEFAULT_PORT, ServerAddress
 from filesrv.client.connection import Connection
-from filesrv.client.errors import CannotConnect, ConnectionEnded
+from filesrv.client.errors import CannotConnect, ConnectionEnded, NoTLS, Untrusted
 from filesrv.client.protocol import ClientProtocol
 from filesrv.client.resolver import ReactorThatKnows, resolve
+from filesrv.client.trust import Trust, secure
 from filesrv.transfer.liveness import Liveness
+from filesrv.wire.errors import FilesrvError
+from filesrv.wire.replies import MalformedReply
 
 __all__ = ["CONNECT_TIMEOUT", "DEAD_AFTER", "STALL_TIMEOUT", "connect", "dial"]
 
@@ -51,6 +54,8 @@ def connect(
     port: int = DEFAULT_PORT,
     *,
     token: str | None = None,
+    trust: Trust | None = None,
+    implicit: bool = False,
     liveness: Liveness | None = None,
     timeout: float = CONNECT_TIMEOUT,
 ) -> Deferred[Connection]:
@@ -58,16 +63,19 @@ def connect(
     Connect to a server.  Cancelling it leaves nothing behind.
 
     @param token: by which the server is to know this client instead of by its address.
+    @param trust: how the server has to prove who it is; L{None} if there is no TLS.
+    @param implicit: whether there is TLS from the first byte, not from STARTTLS on.
     @param liveness: how it is noticed that the server is gone; if none is given, as the
         command does it by default.
     @param timeout: seconds for all of it.
     @raise CannotConnect: the name has no address, or nobody answers there.
+    @raise NoTLS: there is no TLS with this server; L{Untrusted} if it is not who it should be.
     @raise filesrv.wire.errors.FilesrvError: the server takes no connection now.
     @raise filesrv.wire.replies.MalformedReply: that is not a filesrv server.
     """
-    server = ServerAddress(host, port)
+    server = ServerAddress(host, port, implicit)
     factory = _ClientFactory(reactor, liveness or Liveness(reactor, DEAD_AFTER, STALL_TIMEOUT))
-    connected = Deferred.fromCoroutine(_connect(reactor, server, factory, token))
+    connected = Deferred.fromCoroutine(_connect(reactor, server, factory, token, trust))
 
     def timed_out(result: Connection | Failure, seconds: float) -> Connection:
         raise CannotConnect(f"{server} does not answer")
@@ -76,11 +84,53 @@ def connect(
 
 
 async def _connect(
-    reactor: Any, server: ServerAddress, factory: _ClientFactory, token: str | None
+    reactor: Any,
+    server: ServerAddress,
+    factory: _ClientFactory,
+    token: str | None,
+    trust: Trust | None,
+) -> Connection:
+    try:
+        connection = await _meet(reactor, server, factory, trust)
+    except Untrusted as error:
+        # OpenSSL does not tell what it did not believe; it is asked for on its own.
+        pin = await _shown_pin(reactor, server, factory) if error.pin is None else error.pin
+        raise Untrusted(f"{server}: {error.words}", pin) from error
+    if token is not None:
+        # Its answer is not waited for: what comes next is sent right behind it.
+        introduced = Deferred.fromCoroutine(connection.hello(token))
+        introduced.addErrback(lambda _: connection.abort())
+    return connection
+
+
+async def _meet(
+    reactor: Any, server: ServerAddress, factory: _ClientFactory, trust: Trust | None
 ) -> Connection:
     protocol = await dial(reactor, server, factory)
     assert isinstance(protocol, ClientProtocol)
-    return await _greeted(protocol, server, token)
+    connection = Connection(protocol)
+    try:
+        if server.tls:
+            await secure(protocol, server.host, trust or Trust())
+        await protocol.greeted()
+        if trust is not None and not server.tls:
+            await connection.start_tls(server.host, trust)
+    except ConnectionEnded as problem:
+        raise CannotConnect(f"{server}: {problem}") from problem
+    except BaseException:
+        connection.abort()
+        raise
+    return connection
+
+
+async def _shown_pin(reactor: Any, server: ServerAddress, factory: _ClientFactory) -> bytes | None:
+    try:
+        (await _meet(reactor, server, factory, Trust(pin=b"nobody's"))).abort()
+    except Untrusted as error:
+        return error.pin
+    except (CannotConnect, NoTLS, FilesrvError, MalformedReply):
+        pass
+    return None
 
 
 async def dial(reactor: Any, server: ServerAddress, factory: Factory) -> IProtocol:
@@ -99,25 +149,6 @@ async def dial(reactor: Any, server: ServerAddress, factory: Factory) -> IProtoc
         raise CancelledError from None
     except (error.ConnectError, error.DNSLookupError, OSError) as problem:
         raise CannotConnect(f"cannot connect to {server}: {_words(problem)}") from problem
-
-
-async def _greeted(
-    protocol: ClientProtocol, server: ServerAddress, token: str | None
-) -> Connection:
-    """A name or token is given to nobody who has not said that it speaks filesrv."""
-    connection = Connection(protocol)
-    try:
-        await protocol.greeted()
-    except ConnectionEnded as problem:
-        raise CannotConnect(f"{server}: {problem}") from problem
-    except BaseException:
-        connection.abort()
-        raise
-    if token is not None:
-        # Its answer is not waited for: what comes next is sent right behind it.
-        introduced = Deferred.fromCoroutine(connection.hello(token))
-        introduced.addErrback(lambda _: connection.abort())
-    return connection
 
 
 def _words(problem: Exception) -> str:

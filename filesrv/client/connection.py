@@ -27,6 +27,7 @@ from filesrv.client.answers import (
     Stored,
 )
 from filesrv.client.protocol import ClientProtocol, Turn
+from filesrv.client.trust import Trust, secure
 from filesrv.transfer.digest import ALGORITHM
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.receive import Sink
@@ -93,6 +94,16 @@ class Connection:
     def close(self) -> Deferred[None]:
         """End the connection in order; fires when it has ended."""
         return self._protocol.close()
+
+    async def start_tls(self, host: str, trust: Trust) -> None:
+        """
+        Have TLS from here on.
+
+        @param host: as the user has named the server.
+        @raise NoTLS: the server has not proved who it is, or there is no TLS with it.
+        """
+        await self._ask("STARTTLS")
+        await secure(self._protocol, host, trust)
 
     async def hello(self, token: str) -> str:
         """Be known by C{token} instead of the address; who the server takes this for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from filesrv.transfer.certificates import shown_pin
 from filesrv.wire.endings import Ending
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "ConnectionEnded",
     "FetchIncomplete",
     "GaveUp",
+    "NoTLS",
     "NotVerified",
     "PlainLogin",
     "SomeFailed",
     "SourceChanged",
+    "Untrusted",
     "block_words",
 ]
 
@@ -64,6 +67,23 @@ class CannotConnect(ClientError):
 
 class PlainLogin(ClientError):
     """A password was not sent where others could have read it."""
+
+
+class NoTLS(ClientError):
+    """There is no TLS with this server, and trying again changes nothing."""
+
+
+class Untrusted(NoTLS):
+    """
+    The server has not proved that it is the one that was meant.
+
+    @ivar pin: of the key that it has shown, where that is known.
+    """
+
+    def __init__(self, words: str, pin: bytes | None = None) -> None:
+        super().__init__(words if pin is None else f"{words}; its key is {shown_pin(pin)}")
+        self.words = words
+        self.pin = pin
 
 
 class GaveUp(ClientError):

@@ -12,6 +12,7 @@ import enum
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from ssl import SSLContext
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -21,12 +22,20 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
-from filesrv.client.errors import ConnectionEnded
+from filesrv.client.errors import ConnectionEnded, NoTLS
 from filesrv.client.turns import MAX_LINE, TOO_LONG, Turn, WriteRight
 from filesrv.transfer.liveness import Liveness, Peer
 from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow
-from filesrv.transfer.sockets import LINE_READ_SIZE, ending_seen, is_local, no_delay, set_read_size
+from filesrv.transfer.sockets import (
+    LINE_READ_SIZE,
+    ending_seen,
+    is_local,
+    is_tls,
+    no_delay,
+    set_read_size,
+)
+from filesrv.transfer.tls import CutOff, TLSFailed, start_tls
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, Idle, ShuttingDown, Stalled, TakenOver
 from filesrv.wire.replies import MalformedReply, Reply, parse_reply
@@ -168,7 +177,23 @@ class ClientProtocol(LineReceiver):
     def secure(self) -> bool:
         """Whether nobody on the way can listen."""
         assert self.transport is not None
-        return is_local(self.transport.getPeer())
+        return is_tls(self.transport) or is_local(self.transport.getPeer())
+
+    async def start_tls(self, context: SSLContext, **more: Any) -> None:
+        """
+        Go on under TLS; nothing has been asked that is not answered yet.
+
+        @param more: what else L{start_tls} takes.
+        @raise TLSFailed: it does not come about.
+        """
+        if self.clearLineBuffer():
+            # It came in plain text, from whomever, and would be read as the server's.
+            raise TLSFailed("more came in plain text than that TLS begins")
+        layer = start_tls(self._reactor, self, context, **more)
+        self.outflow.over(layer)
+        self._set_hold(_Hold.NOBODY_WAITS, False)
+        await layer.done
+        self._adjust()
 
     def abort(self, ending: Ending = Ending.CLOSED) -> None:
         """End the connection now, without waiting for anybody."""
@@ -289,7 +314,7 @@ class ClientProtocol(LineReceiver):
         if ending is None:
             ending = Ending.CLOSED if isinstance(reason.value, ConnectionDone) else Ending.RESET
         self._standing = False
-        self._lose(ConnectionEnded(ending))
+        self._lose(_reason(reason.value, ending))
         self._peer.stop()
         self.outflow.close()
         for gone in self._gone:
@@ -327,3 +352,10 @@ class ClientProtocol(LineReceiver):
     def _ask_socket(self) -> None:
         """Find out how the connection ended while its socket can still be asked."""
         self._ending = self._ending or ending_seen(self.transport)
+
+
+def _reason(error: BaseException | None, ending: Ending) -> Exception:
+    """Why a connection ended, from what Twisted was told and how that looks from here."""
+    if isinstance(error, TLSFailed) and not isinstance(error, CutOff):
+        return NoTLS(f"the server ends TLS: {error}")
+    return ConnectionEnded(ending)

@@ -61,6 +61,8 @@ class Session:
             self.server.host,
             self.server.port,
             token=self._token(),
+            trust=self.settings.trust,
+            implicit=self.server.tls,
             liveness=self._liveness,
         )
         login = self.settings.login

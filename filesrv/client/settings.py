@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from filesrv.client.address import ServerAddress
 from filesrv.client.login import Login
+from filesrv.client.trust import Trust
 
 __all__ = ["Settings"]
 
@@ -20,6 +21,7 @@ class Settings:
     @ivar password_file: where the password is.
     @ivar allow_plain_login: whether it may be sent where others can listen.
     @ivar login: all of that, once the password is known.
+    @ivar trust: how a server has to prove who it is; L{None} if TLS was not asked for.
     @ivar use_token: whether servers are to know this client by its token.
     @ivar patience: seconds without a new byte until somebody is asked.
     @ivar on_trouble: what is done then: C{ask}, C{retry} or C{stop}.
@@ -34,6 +36,7 @@ class Settings:
     password_file: str | None = None
     allow_plain_login: bool = False
     login: Login | None = None
+    trust: Trust | None = None
     use_token: bool = True
     patience: float = 90.0
     on_trouble: str = "ask"

@@ -19,6 +19,7 @@ from filesrv.server.events import Began, Ended
 from filesrv.server.hashing import ALGORITHMS
 from filesrv.server.login import login
 from filesrv.server.port import ConnectionEnded, PayloadCut, Port
+from filesrv.server.starttls import starttls
 from filesrv.server.upload import Announced, Upload
 from filesrv.store.registry import Direction, Unfinished
 from filesrv.store.root import Entry
@@ -334,6 +335,7 @@ COMMANDS: dict[str, Verb] = {
     "HELP": Verb(help, Syntax((), ("command",)), "this list, or one line of it", open=True),
     "HELLO": Verb(hello, Syntax(("token",)), "who this client is, whatever its address", open=True),
     "LOGIN": Verb(login, Syntax(("user", "password")), "who you are", open=True),
+    "STARTTLS": Verb(starttls, Syntax(), "goes on under TLS", open=True),
     "LIST": Verb(
         list_,
         Syntax((), ("directory",)),

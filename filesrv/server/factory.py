@@ -22,9 +22,10 @@ from filesrv.server.protocol import FilesrvProtocol
 from filesrv.server.session import Session
 from filesrv.server.shelves import Shelves
 from filesrv.store.registry import Registry
+from filesrv.transfer.certificates import Credentials
 from filesrv.transfer.liveness import Liveness
 from filesrv.transfer.pace import Bandwidth
-from filesrv.transfer.sockets import peer_user, plain_host, socket_of
+from filesrv.transfer.sockets import peer_user, plain_host, socket_under
 from filesrv.wire.endings import Ending
 
 __all__ = ["FilesrvFactory"]
@@ -48,8 +49,18 @@ class FilesrvFactory(ServerFactory):
     noisy = False
     _log = Logger()
 
-    def __init__(self, reactor: Any, shelves: Shelves, liveness: Liveness) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        shelves: Shelves,
+        liveness: Liveness,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """
+        @param credentials: with which TLS can be begun, if it can.
+        """
         self._reactor = reactor
+        self.credentials = credentials
         self.liveness = liveness
         self.shelves = shelves
         self.registry: Registry = shelves.registry
@@ -78,7 +89,8 @@ class FilesrvFactory(ServerFactory):
         self.connections.add(protocol)
         who = Who(next(self._numbers), _client(protocol), _peer(protocol))
         session = Session(protocol, self.shelves, who)
-        self._log.info("client {peer} connected", peer=session.peer)
+        tls = f", {protocol.tls}" if protocol.tls else ""
+        self._log.info("client {peer} connected{tls}", peer=session.peer, tls=tls)
         self.shelves.events.publish(Connected(who))
         return session
 
@@ -150,7 +162,7 @@ def _client(protocol: FilesrvProtocol) -> str:
     host = _host(protocol.transport.getPeer())
     if host is not None:
         return host
-    user = peer_user(socket_of(protocol.transport))
+    user = peer_user(socket_under(protocol.transport))
     return "local" if user is None else f"uid:{user}"
 
 

@@ -24,6 +24,8 @@ class Phase(enum.Enum):
     """Bytes are the rest of a line that was too long."""
     SKIPPING_PAYLOAD = enum.auto()
     """Bytes are the payload of an upload that was refused."""
+    SECURING = enum.auto()
+    """Bytes are a TLS handshake."""
     CLOSING = enum.auto()
     """The last reply is on its way; whatever comes is dropped."""
     CLOSED = enum.auto()
@@ -39,6 +41,9 @@ class Event(enum.Enum):
     ANSWERED = enum.auto()
     RECEIVE = enum.auto()
     SEND = enum.auto()
+    SECURE = enum.auto()
+    """The client has been told to begin TLS."""
+    SECURED = enum.auto()
     MOVED = enum.auto()
     """All bytes of a payload went their way."""
     LONG_LINE = enum.auto()
@@ -68,12 +73,14 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.RECEIVE: Phase.RECEIVING,
         Event.SEND: Phase.SENDING,
         Event.SKIP: Phase.SKIPPING_PAYLOAD,
+        Event.SECURE: Phase.SECURING,
         **_ALWAYS,
     },
     Phase.RECEIVING: {Event.MOVED: Phase.BUSY, Event.SKIP: Phase.SKIPPING_PAYLOAD, **_ALWAYS},
     Phase.SENDING: {Event.MOVED: Phase.BUSY, **_ALWAYS},
     Phase.SKIPPING_LINE: {Event.SKIPPED: Phase.READY, **_ALWAYS},
     Phase.SKIPPING_PAYLOAD: {Event.SKIPPED: Phase.READY, **_ALWAYS},
+    Phase.SECURING: {Event.SECURED: Phase.BUSY, **_ALWAYS},
     # A verb may end after its connection was closed under it.
     Phase.CLOSING: {
         Event.ANSWERED: Phase.CLOSING,

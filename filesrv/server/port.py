@@ -53,6 +53,21 @@ class Port(Protocol):
     def secure(self) -> bool:
         """Whether nobody on the way can listen."""
 
+    @property
+    def tls(self) -> str:
+        """The version of TLS that is spoken; empty if none is."""
+
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether there is a certificate to show."""
+
+    async def start_tls(self) -> None:
+        """
+        Answer OK, have the handshake, and forget who the client said that it is.
+
+        @raise ConnectionEnded: there is no TLS with this client.
+        """
+
     def identify(self, client: str) -> None:
         """From here on, the connection's client is C{client}, unless somebody logged in."""
 
@@ -110,6 +125,28 @@ class Connection(Protocol):
     @property
     def secure(self) -> bool:
         """Whether nobody on the way can listen."""
+
+    @property
+    def tls(self) -> str:
+        """The version of TLS that is spoken; empty if none is."""
+
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether there is a certificate to show."""
+
+    @property
+    def certified_user(self) -> str | None:
+        """Whose certificate the client has shown, signed by somebody whom we believe."""
+
+    def drop_lines(self) -> bool:
+        """Forget what has been read and not delivered; whether there was anything."""
+
+    async def start_tls(self) -> None:
+        """
+        Have a handshake.
+
+        @raise TLSFailed: there is no TLS with this client.
+        """
 
     def write(self, data: bytes) -> None:
         """Send."""

@@ -26,10 +26,14 @@ from filesrv.transfer.sockets import (
     LINE_READ_SIZE,
     ending_seen,
     forward_half_close,
+    half_closer,
     is_local,
+    is_tls,
     no_delay,
     set_read_size,
+    tls_version,
 )
+from filesrv.transfer.tls import start_tls, tls_layer
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError
 from filesrv.wire.grammar import MAX_LINE
@@ -172,7 +176,30 @@ class FilesrvProtocol(LineReceiver):
 
     @property
     def secure(self) -> bool:
-        return is_local(self.transport.getPeer())
+        return is_tls(self.transport) or is_local(self.transport.getPeer())
+
+    @property
+    def tls(self) -> str:
+        return tls_version(self.transport)
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self.factory.credentials is not None
+
+    @property
+    def certified_user(self) -> str | None:
+        credentials, layer = self.factory.credentials, tls_layer(self.transport)
+        return None if credentials is None or layer is None else credentials.user(layer.tls)
+
+    def drop_lines(self) -> bool:
+        return bool(self.clearLineBuffer())
+
+    async def start_tls(self) -> None:
+        credentials = self.factory.credentials
+        assert credentials is not None
+        layer = start_tls(self._reactor, self, credentials.context, server_side=True)
+        self._outflow.over(layer)
+        await layer.done
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -231,7 +258,7 @@ class FilesrvProtocol(LineReceiver):
         self._end_flow()
         self._holds.clear()
         self._release("busy")
-        end_writing = getattr(self.transport, "loseWriteConnection", None)
+        end_writing = half_closer(self.transport)
         if self._half_closed or end_writing is None:
             self.transport.loseConnection()
         else:

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from filesrv import __version__
+from filesrv.access.users import is_user
 from filesrv.access.visitor import Visitor
 from filesrv.server import events
 from filesrv.server.commands import COMMANDS, Verb
@@ -29,8 +30,10 @@ from filesrv.server.shelves import Shelves
 from filesrv.transfer.receive import Receiving, Sink
 from filesrv.transfer.send import FileShrank, Run
 from filesrv.transfer.sockets import ending_of
+from filesrv.transfer.tls import TLSFailed
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import (
+    BadArguments,
     FilesrvError,
     Idle,
     Internal,
@@ -40,7 +43,7 @@ from filesrv.wire.errors import (
     TakenOver,
     UnknownCommand,
 )
-from filesrv.wire.grammar import MAX_LINE, split_verb
+from filesrv.wire.grammar import MAX_LINE, format_word, split_verb
 from filesrv.wire.replies import err, ok
 from filesrv.wire.telnet import IAC, strip_telnet, timing_marks
 
@@ -87,7 +90,7 @@ class Session:
     def __init__(self, connection: Connection, shelves: Shelves, who: Who) -> None:
         self.shelves = shelves
         self.number = who.number
-        self.client = who.client
+        self.client = self._first_client = who.client
         self.peer = who.peer
         self.visitor = Visitor(shelves.access)
         self.phase = Phase.READY
@@ -104,6 +107,7 @@ class Session:
 
     def connected(self) -> None:
         """Greet."""
+        self._believe_certificate()
         self.reply(f"filesrv {__version__} ready; HELP lists the commands")
 
     def line_received(self, line: bytes) -> None:
@@ -183,7 +187,7 @@ class Session:
         self.ending = ending
         if ending is Ending.TAKEN_OVER:
             self.shelves.events.publish(events.TakenOver(self.who))
-        in_payload = self.phase is Phase.SENDING
+        in_payload = self.phase in (Phase.SENDING, Phase.SECURING)
         if not in_payload and ending in _LAST_WORDS:
             self._eol = b"\r\n"
             self._refuse(refusal or _LAST_WORDS[ending]())
@@ -220,6 +224,45 @@ class Session:
     @property
     def secure(self) -> bool:
         return self._connection.secure
+
+    @property
+    def tls(self) -> str:
+        return self._connection.tls
+
+    @property
+    def can_start_tls(self) -> bool:
+        return self._connection.can_start_tls
+
+    async def start_tls(self) -> None:
+        if self._connection.drop_lines():
+            # Whoever sent those may be somebody else than who would have the keys.
+            self._refuse(BadArguments("nothing may be sent behind STARTTLS before its OK"))
+            self.close()
+            raise ConnectionEnded(Ending.REFUSED)
+        self.reply("begin the handshake")
+        self._enter(Event.SECURE)
+        self._connection.release()
+        try:
+            await self._connection.start_tls()
+        except TLSFailed as error:
+            self.log("no TLS: {why}", why=error.words)
+            raise ConnectionEnded(Ending.REFUSED) from None
+        self._enter(Event.SECURED)
+        self.visitor, self.client = Visitor(self.shelves.access), self._first_client
+        self._subnegotiating = False
+        self.log("under {tls}", tls=self.tls)
+        self._believe_certificate()
+
+    def _believe_certificate(self) -> None:
+        user = self._connection.certified_user
+        if user is None:
+            return
+        if is_user(user):
+            self.log_in(user)
+            self.shelves.events.publish(events.LoggedIn(self.who))
+            self.log("is {user} by certificate", user=user)
+        else:
+            self.log("has a certificate for what can be no user: {name}", name=format_word(user))
 
     def identify(self, client: str) -> None:
         if self.user is None:

@@ -16,6 +16,8 @@ from twisted.internet.protocol import Factory
 from twisted.python.usage import UsageError
 
 from filesrv.server.proxied import ProxiedEndpoint
+from filesrv.server.secured import SecuredEndpoint
+from filesrv.transfer.certificates import Credentials
 from filesrv.transfer.sockets import is_dual_stack
 
 __all__ = ["DualStackEndpoint", "address_of", "endpoint_of"]
@@ -61,10 +63,13 @@ class DualStackEndpoint:
         return [six, self._reactor.listenTCP(six.getHost().port, factory, BACKLOG)]
 
 
-def endpoint_of(reactor: Any, description: str, option: str = "port") -> Any:
+def endpoint_of(
+    reactor: Any, description: str, option: str = "port", credentials: Credentials | None = None
+) -> Any:
     """
     The endpoint that C{option} describes.
 
+    @param credentials: for C{tls:}; without them, it can be made and not listen.
     @raise UsageError: it describes none.
     """
     if description.isascii() and description.isdigit():
@@ -73,7 +78,10 @@ def endpoint_of(reactor: Any, description: str, option: str = "port") -> Any:
         return DualStackEndpoint(reactor, int(description))
     kind, _, behind = description.partition(":")
     if kind == "haproxy":
-        return ProxiedEndpoint(reactor, endpoint_of(reactor, behind, option))
+        return ProxiedEndpoint(reactor, endpoint_of(reactor, behind, option, credentials))
+    if kind == "tls" and option == "port":
+        endpoint = endpoint_of(reactor, behind, option, credentials)
+        return SecuredEndpoint(reactor, endpoint, credentials)
     more = f":backlog={BACKLOG}" if kind in _WITH_BACKLOG and "backlog=" not in behind else ""
     try:
         return serverFromString(reactor, description + more)

@@ -23,7 +23,7 @@ from filesrv.transfer.sockets import (
     TCPInfo,
     keep_alive,
     limit_retransmission,
-    socket_of,
+    socket_under,
     tcp_info,
     unsent,
 )
@@ -80,7 +80,7 @@ class Liveness:
             is expected of the peer.
         @param ended: called once, when the peer is found dead or stalled.
         """
-        sock = socket_of(transport)
+        sock = socket_under(transport)
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             self._tell(keep_alive(sock, self.dead_after))
             self._tell(limit_retransmission(sock, self.dead_after / RETRANSMISSION_PART))
@@ -165,7 +165,7 @@ class Peer:
     def check(self) -> None:
         """Look once."""
         now = self._liveness.clock.seconds()
-        sock = socket_of(self._transport)
+        sock = socket_under(self._transport)
         waiting = 0 if sock is None else unsent(sock)
         count = self._progress()
         if count is None and not waiting:

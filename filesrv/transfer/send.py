@@ -16,7 +16,7 @@ from zope.interface import implementer
 from filesrv.transfer.pace import Bound
 from filesrv.transfer.sendfile import SendfileSending, Unsupported
 from filesrv.transfer.sending import ChunkSending, FileShrank, Run, Sending
-from filesrv.transfer.sockets import socket_of, unsent
+from filesrv.transfer.sockets import is_tls, socket_of, socket_under, unsent
 
 __all__ = ["ChunkSending", "FileShrank", "Outflow", "Run", "SendfileSending", "Sending"]
 
@@ -54,6 +54,10 @@ class Outflow:
         self._open = self.ready = True
         transport.registerProducer(self, True)
 
+    def over(self, transport: Any) -> None:
+        """From here on what goes out goes through a layer on the transport."""
+        self._transport = transport
+
     @property
     def delivered(self) -> int:
         """
@@ -66,8 +70,11 @@ class Outflow:
 
     @property
     def waiting(self) -> int:
-        """Bytes in the kernel that the peer's machine has not acknowledged."""
-        sock = socket_of(self._transport)
+        """
+        Bytes in the kernel that the peer's machine has not acknowledged; under TLS they are
+        a few more than were written.
+        """
+        sock = socket_under(self._transport)
         return 0 if sock is None else unsent(sock)
 
     async def send(
@@ -169,7 +176,10 @@ class Outflow:
         self._end()
 
     def _measure(self) -> None:
-        sent = self._sent + (0 if self._sending is None else self._sending.sent)
+        sent = self._sent
+        if self._sending is not None:
+            # Under TLS all goes in chunks, and one of them may still wait in this process.
+            sent += self._sending.left if is_tls(self._transport) else self._sending.sent
         self._delivered = max(0, sent - self.waiting)
 
     def _be_ready(self) -> None:

@@ -44,6 +44,7 @@ class Sending:
     One run on its way out.
 
     @ivar sent: bytes that have left this process, or wait in the transport.
+    @ivar left: those of them that have certainly left it.
     @ivar done: fires when all of them have; fails with L{FileShrank}, L{OSError} or
         L{ConnectionLost}.  Cancelling it stops the sending at the next byte.
     """
@@ -64,6 +65,10 @@ class Sending:
         self._waiting: IDelayedCall | None = None
         self.sent = 0
         self.done: Deferred[None] = Deferred(lambda _: self.end(CancelledError()))
+
+    @property
+    def left(self) -> int:
+        return self.sent
 
     def start(self) -> None:
         """Begin; called once, with the transport's producer registered."""
@@ -101,6 +106,11 @@ class ChunkSending(Sending):
     """Through this process: read a chunk, write it to the transport, next turn again."""
 
     _paused = False
+    _left = 0
+
+    @property
+    def left(self) -> int:
+        return self._left
 
     def start(self) -> None:
         self._pump()
@@ -110,6 +120,7 @@ class ChunkSending(Sending):
 
     def resume(self) -> None:
         self._paused = False
+        self._left = self.sent  # the transport says so when its buffer is empty
         if self._waiting is None:
             self._pump()
 

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import termios
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
+    INegotiated,
     ISSLTransport,
     ITCPTransport,
     ITransport,
@@ -34,8 +36,10 @@ __all__ = [
     "ending_of",
     "ending_seen",
     "forward_half_close",
+    "half_closer",
     "is_dual_stack",
     "is_local",
+    "is_tls",
     "keep_alive",
     "limit_retransmission",
     "network_of",
@@ -44,8 +48,11 @@ __all__ = [
     "pending_error",
     "plain_host",
     "set_read_size",
+    "shown_peer",
     "socket_of",
+    "socket_under",
     "tcp_info",
+    "tls_version",
     "unsent",
     "unwrapped",
 ]
@@ -63,14 +70,47 @@ def socket_of(transport: ITransport | None) -> socket.socket | None:
     L{None} for TLS (the kernel does not have the plain bytes), for transports in
     memory, and after the end of the connection.
     """
-    handle = getattr(transport, "getHandle", None)
-    if handle is None or ISSLTransport.providedBy(transport) or getattr(transport, "TLS", False):
+    return None if is_tls(transport) else socket_under(transport)
+
+
+def socket_under(transport: ITransport | None) -> socket.socket | None:
+    """
+    The socket that carries a transport, to be asked how the connection does: what goes
+    through it may be something else than what was written, such as TLS.
+    """
+    handle = getattr(unwrapped(transport), "getHandle", None)
+    if handle is None:
         return None
     try:
         found = handle()
     except AttributeError:  # Twisted deletes its socket when the connection ends.
         return None
     return found if isinstance(found, socket.socket) and found.fileno() >= 0 else None
+
+
+def is_tls(transport: Any) -> bool:
+    """Whether what is written is encrypted on its way."""
+    secured = ISSLTransport.providedBy(transport) or INegotiated.providedBy(transport)
+    return secured or bool(getattr(transport, "TLS", False))
+
+
+def tls_version(transport: Any) -> str:
+    """Such as C{TLSv1.3}; empty where there is no TLS, or nobody to tell."""
+    handle = getattr(transport, "getHandle", None)
+    told = getattr(handle(), "version", None) if handle and is_tls(transport) else None
+    return str(told()) if told else ""
+
+
+def half_closer(transport: Any) -> Callable[[], None] | None:
+    """What closes the sending half of a connection, if that can be closed on its own."""
+    while isinstance(transport, ProtocolWrapper):
+        if hasattr(type(transport), "loseWriteConnection"):
+            break
+        if INegotiated.implementedBy(type(transport)):
+            return None  # Twisted's TLS: it knows no halves
+        transport = transport.transport
+    found: Callable[[], None] | None = getattr(transport, "loseWriteConnection", None)
+    return found
 
 
 def unsent(sock: socket.socket) -> int:
@@ -118,7 +158,7 @@ def ending_seen(transport: ITransport | None) -> Ending | None:
     Twisted does not say which error ended a connection, and reading it off the socket
     took it away; but probes that nobody answered are still counted.
     """
-    sock = socket_of(transport)
+    sock = socket_under(transport)
     if sock is None:
         return None
     found = ending_of(pending_error(sock))
@@ -185,6 +225,7 @@ def no_delay(transport: Any) -> None:
     Send what is written at once (TCP_NODELAY).  A reply behind a payload would otherwise
     wait for the peer's delayed acknowledgement, 40 ms on Linux.
     """
+    transport = unwrapped(transport)
     if ITCPTransport.providedBy(transport):
         transport.setTcpNoDelay(True)
 
@@ -208,7 +249,7 @@ def forward_half_close(transport: Any, protocol: Any) -> None:
     Let a protocol hear of half-closed connections through a wrapper, such as the one
     for HAProxy, which would drop the connection instead.
     """
-    if isinstance(transport, ProtocolWrapper) and not ISSLTransport.providedBy(transport):
+    if isinstance(transport, ProtocolWrapper) and not INegotiated.implementedBy(type(transport)):
         wrapper: Any = transport
         wrapper.readConnectionLost = protocol.readConnectionLost
         wrapper.writeConnectionLost = protocol.writeConnectionLost
@@ -218,6 +259,12 @@ def forward_half_close(transport: Any, protocol: Any) -> None:
 def plain_host(host: str) -> str:
     """C{192.0.2.1} for C{::ffff:192.0.2.1}; other addresses as they are."""
     return host.removeprefix("::ffff:") if "." in host else host
+
+
+def shown_peer(peer: Any) -> str:
+    """Address and port, for the log."""
+    host = getattr(peer, "host", None)
+    return "local" if host is None else f"{plain_host(str(host))}({peer.port})"
 
 
 def is_local(peer: Any) -> bool:

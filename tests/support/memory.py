@@ -26,6 +26,7 @@ from filesrv.access.access import Access
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.limits import DEFAULTS, Limits
 from filesrv.server.shelves import Shelves, open_shelves
+from filesrv.transfer.certificates import Credentials
 from filesrv.transfer.liveness import Liveness
 
 __all__ = ["DAY", "GREETING_END", "Client", "MemoryReactor", "Server", "open_descriptors"]
@@ -198,7 +199,9 @@ class Client:
     @ivar closed: whether the server's connection is over.
     """
 
-    def __init__(self, server: Server, address: IPv4Address | IPv6Address) -> None:
+    def __init__(
+        self, server: Server, address: IPv4Address | IPv6Address, factory: Any = None
+    ) -> None:
         self.server = server
         self.address = address
         self.received = bytearray()
@@ -207,7 +210,7 @@ class Client:
         self.fin = self.was_reset = False
         self.end_seen = self.closed = self.aborted = False
         self._looked_at = 0
-        self.protocol: Any = server.factory.buildProtocol(address)
+        self.protocol: Any = (factory or server.factory).buildProtocol(address)
         self.transport = _ServerEnd(server.reactor, self.protocol, self)
         self.protocol.makeConnection(self.transport)
         self.transport.startReading()
@@ -263,11 +266,13 @@ class Server:
         overwrite: bool = True,
         keep: float = 7 * DAY,
         durable: bool = False,
+        credentials: Credentials | None = None,
         access: Access | None = None,
         limits: Limits = DEFAULTS,
         reactor: MemoryReactor | None = None,
     ) -> None:
         self.root = root
+        self.credentials = credentials
         self.reactor = MemoryReactor() if reactor is None else reactor
         self._options: dict[str, Any] = {
             "overwrite": overwrite,
@@ -283,12 +288,16 @@ class Server:
     def _open(self) -> None:
         self.shelves = open_shelves(str(self.root), self.reactor, **self._options)
         liveness = Liveness(self.reactor, 30.0, 300.0)
-        self.factory = FilesrvFactory(self.reactor, self.shelves, liveness)
+        self.factory = FilesrvFactory(self.reactor, self.shelves, liveness, self.credentials)
 
-    def connect(self, host: str = "192.0.2.1") -> Client:
-        """A new connection; its greeting was read."""
+    def connect(self, host: str = "192.0.2.1", factory: Any = None) -> Client:
+        """
+        A new connection; its greeting was read.
+
+        @param factory: makes its protocol instead of the daemon's own.
+        """
         kind = IPv6Address if ":" in host else IPv4Address
-        client = Client(self, kind("TCP", host, next(self._ports)))
+        client = Client(self, kind("TCP", host, next(self._ports)), factory)
         self.settle()
         client.new()
         return client

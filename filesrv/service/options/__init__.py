@@ -16,7 +16,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from filesrv import __version__
-from filesrv.service.options import access, going_on, limits, running, serving, small, watching
+from filesrv.service.options import access, going_on, limits, running, serving, small, tls, watching
 from filesrv.service.options.config import Config, read_config
 from filesrv.service.options.example import example_of
 from filesrv.service.options.option import Flag, Group, Option
@@ -29,6 +29,7 @@ __all__ = ["GROUPS", "Options", "check_config"]
 GROUPS: tuple[Group, ...] = (
     serving.GROUP,
     access.GROUP,
+    tls.GROUP,
     going_on.GROUP,
     limits.GROUP,
     small.GROUP,
