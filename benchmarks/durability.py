@@ -34,6 +34,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.servers.ours import Line
 from filesrv.transfer.digest import BLOCK_SIZE, BlockDigests
 from tests.support.daemon import Daemon
 
@@ -49,25 +50,12 @@ PIECE = MIB
 ECHO_EVERY = 0.001
 
 
-class Client:
-    """One connection, its calls blocking."""
+class Client(Line):
+    """One connection of a client that says who it is."""
 
     def __init__(self, daemon: Daemon) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", daemon.port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader = self._socket.makefile("rb")
-        self._reader.readline()
+        super().__init__(daemon.port)
         self.ask("HELLO benchmark-benchmark")
-
-    def tell(self, line: str) -> None:
-        self._socket.sendall(line.encode() + b"\n")
-
-    def answer(self) -> str:
-        return self._reader.readline().decode().strip()
-
-    def ask(self, line: str) -> str:
-        self.tell(line)
-        return self.answer()
 
     def send(self, source: memoryview, length: int, digests: BlockDigests | None = None) -> None:
         """C{length} bytes: C{source}, over and over."""
@@ -76,11 +64,7 @@ class Client:
             piece = source[place : place + min(PIECE, length - start)]
             if digests is not None:
                 digests.update(piece)
-            self._socket.sendall(piece)
-
-    def close(self) -> None:
-        self._reader.close()
-        self._socket.close()
+            self.socket.sendall(piece)
 
 
 def upload(daemon: Daemon, source: memoryview, size: int, verified: bool) -> float:
