@@ -162,7 +162,7 @@ async def upload(port: Port, command: Command) -> None:
             port.reply(offset=going.offset, length=going.length, last=going.last)
             await port.receive(going, going.length)
             if ask:
-                going.release(Ending.CLOSED)
+                port.shelves.uploads.park(going)
                 port.shelves.draining.arrived(port.who.number, announced.name)
             else:
                 going.publish()
@@ -270,7 +270,7 @@ async def pending(port: Port, command: Command) -> None:
 
 def _pending_line(port: Port, row: Unfinished) -> str:
     upload = row.direction is Direction.UPLOAD
-    offset = port.shelves.uploads.partials.size(row.id) if upload else row.delivered
+    offset = port.shelves.uploads.size(row) if upload else row.delivered
     expires = utc_time(int(port.shelves.registry.expires(row)) * NANOSECONDS)
     name = format_word(port.visitor.shown(row.name))
     line = f"{row.direction.value} {offset} {row.size} {expires} {name}"

@@ -65,7 +65,7 @@ class Hashes:
 
         @raise FilesrvError: it cannot be read.
         """
-        found = self.known.find(file.status.version)
+        found = self.known.find(file.status.version, file.status.size)
         if found is None and file.status.size <= SLICE_SIZE:
             with refusals(name):
                 data = os.pread(file.descriptor, SLICE_SIZE, 0)
@@ -100,7 +100,7 @@ class Hashes:
         """
         The digests of an open file's blocks, one after the other; see L{digest}.
         """
-        found = self.known.find(file.status.version)
+        found = self.known.find(file.status.version, file.status.size)
         if found is None:
             digests = BlockDigests()
             await _read(name, file, digests.update, breathe)

@@ -155,7 +155,7 @@ def open_shelves(
             raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
         hashes, events = Hashes(known), Events()
         slots = Slots(limits)
-        uploads = Uploads(root, partials, registry, hashes, events, quota, slots)
+        uploads = Uploads(clock, root, partials, registry, hashes, events, quota, slots)
         downloads = Downloads(root, registry, slots)
         access = Access() if access is None else access
         shelves = Shelves(

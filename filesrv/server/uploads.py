@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from filesrv.server.events import Events, Who
@@ -16,11 +17,12 @@ from filesrv.server.hashing import Hashes
 from filesrv.server.quota import Quota
 from filesrv.server.slots import Slots
 from filesrv.server.trust import restored_digests, trusted, verified_prefix
-from filesrv.server.upload import Announced, Upload
+from filesrv.server.upload import UNWRITTEN_SIZE, Announced, Upload
 from filesrv.store.failures import refusals
-from filesrv.store.partials import Partials
-from filesrv.store.registry import Direction, Registry, Unfinished
+from filesrv.store.partials import Partial, Partials
+from filesrv.store.registry import Direction, Key, Registry, Unfinished
 from filesrv.store.root import FileStatus, Root, status_of
+from filesrv.store.unwritten import Unwritten
 from filesrv.transfer.digest import BlockDigests
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import BadChecksum, BadOffset, FilesrvError, NotFound
@@ -40,6 +42,7 @@ class Uploads:
 
     def __init__(
         self,
+        clock: IReactorTime,
         root: Root,
         partials: Partials,
         registry: Registry,
@@ -48,6 +51,7 @@ class Uploads:
         quota: Quota,
         slots: Slots,
     ) -> None:
+        self._clock = clock
         self.root = root
         self.partials = partials
         self.registry = registry
@@ -56,6 +60,8 @@ class Uploads:
         self.quota = quota
         self.slots = slots
         self.active: set[Upload] = set()
+        self._parked: dict[Key, Upload] = {}
+        self._in_memory: set[Upload] = set()
 
     async def begin(
         self,
@@ -94,7 +100,7 @@ class Uploads:
         if row is None or start == 0:
             row = Unfinished(client, name, Direction.UPLOAD, self.partials.new_id(), size)
         row = replace(row, exclusive=announced.exclusive, modified=_storable(announced.modified))
-        upload = self._open(who, row, start, last, on_taken_over)
+        upload = self._open(who, row, start, last, on_taken_over, announced.offset == 0)
         upload.again = max(0, arrived - start)
         return upload
 
@@ -108,14 +114,24 @@ class Uploads:
         start: int,
         last: Ending | None,
         on_taken_over: Callable[[], None],
+        at_once: bool = False,
     ) -> Upload:
-        with refusals(row.name, ours=True):
-            partial = self.partials.open(row.id)
+        """
+        @param at_once: whether its payload comes from the start, without waiting.
+        """
+        partial: Partial | Unwritten
+        if at_once and row.size <= UNWRITTEN_SIZE:
+            partial = Unwritten(self.partials, row.id)
+        else:
+            with refusals(row.name, ours=True):
+                partial = self.partials.open(row.id)
         claim = self.registry.claim(row, on_taken_over)
         upload = Upload(self, who, claim, partial, BlockDigests(), start, last)
         self.active.add(upload)
         self.slots.take(row.client)
         self.quota.charge(row.id, row.client, row.size)
+        if isinstance(partial, Unwritten):
+            self.write_down_soon(upload)
         try:
             with refusals(row.name, ours=True):
                 upload.start()
@@ -134,10 +150,12 @@ class Uploads:
         @raise BadOffset: it is not whole.
         @raise BadChecksum: the digest is another.
         """
-        row = self._whole(who.client, name)
-        await self._recheck(row, breathe)
-        row = self._whole(who.client, name)
-        upload = self._open(who, row, row.size, row.ended, on_taken_over=lambda: None)
+        upload = self._parked.pop((who.client, name, Direction.UPLOAD), None)
+        if upload is None:
+            row = self._whole(who.client, name)
+            await self._recheck(row, breathe)
+            row = self._whole(who.client, name)
+            upload = self._open(who, row, row.size, row.ended, on_taken_over=lambda: None)
         try:
             found = upload.digests.hexdigest()
             if found != digest.lower():
@@ -149,6 +167,29 @@ class Uploads:
         finally:
             upload.release(Ending.REFUSED)
         return self.root.status(name)
+
+    def park(self, upload: Upload) -> None:
+        """
+        Keep an upload that is whole until its COMMIT.  If that was sent ahead, it comes
+        within this turn, and the upload is still at hand.
+        """
+        self.write_down_soon(upload)
+        self._parked[upload.claim.row.key] = upload
+
+    def write_down_soon(self, upload: Upload) -> None:
+        """At the end of this turn, what is left of an upload in memory is to be in a file."""
+        if not self._in_memory:
+            self._clock.callLater(0, self._put_away)
+        self._in_memory.add(upload)
+
+    def _put_away(self) -> None:
+        parked, self._parked = self._parked, {}
+        uploads, self._in_memory = self._in_memory, set()
+        for upload in parked.values():
+            upload.release(Ending.CLOSED)
+        for upload in uploads & self.active:
+            with suppress(OSError):  # The next bytes are told.
+                upload.on_disk()
 
     def _whole(self, client: str, name: str) -> Unfinished:
         row = self.held(client, name)
@@ -226,11 +267,25 @@ class Uploads:
         """How much is here of a client's unfinished upload, and how it is announced."""
         claim = self.registry.active(client, name, Direction.UPLOAD)
         row = claim.row if claim is not None else self.held(client, name)
+        if row is not None:
+            self._write_down(row)
         found = None if row is None else self.partials.status(row.id)
         if row is None or found is None:
             return None
         status = status_of(found)
         return found.st_size, FileStatus(row.size, status.modified, status.version)
+
+    def size(self, row: Unfinished) -> int:
+        """How much of an unfinished upload is here."""
+        self._write_down(row)
+        return self.partials.size(row.id)
+
+    def _write_down(self, row: Unfinished) -> None:
+        """See to it that somebody who looks for the partial file finds it."""
+        for upload in self.active:
+            if upload.claim.row.id == row.id and upload.partial.size:
+                with refusals(row.name, ours=True):
+                    upload.on_disk()
 
     def forget(self, client: str, name: str) -> None:
         """

@@ -53,11 +53,13 @@ class KnownDigests:
         """Let go of the file."""
         self._db.close()
 
-    def find(self, version: str) -> bytes | None:
+    def find(self, version: str, size: int) -> bytes | None:
         """The digests of a version's blocks, one after the other, if they are known."""
         if version in self._recent:
             self._recent.move_to_end(version)
             return self._recent[version]
+        if size < WORTH_KEEPING:
+            return None
         rows = self._db.rows("SELECT digests FROM blocks WHERE version=?", version)
         if not rows:
             return None

@@ -54,29 +54,45 @@ class Partial:
     @ivar size: bytes on disk.
     """
 
-    def __init__(self, directory: int, id: str, durable: bool) -> None:
+    def __init__(self, directory: int, id: str, durable: bool, fresh: bool = False) -> None:
         """
         @param durable: whether it is flushed in the end.
+        @param fresh: whether nothing of it is here yet.  The file of the digests is then
+            only made when there is something to put into it.
         @raise OSError: it cannot be opened.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self.id = id
         self._directory = directory
         self.descriptor = os.open(id, flags, 0o666, dir_fd=directory)
-        try:
-            self._blocks = os.open(id + _BLOCKS, flags, 0o600, dir_fd=directory)
-        except OSError:
-            close(self.descriptor)
-            raise
+        self._opened_blocks = -1
         try:
             self._as_left = self.stat()
-            self._restore_kept()
+            if fresh:
+                self._kept, self._kept_size = blake3(), 0
+            else:
+                self._restore_kept()
         except OSError:
             self.close()
             raise
+        self._has_blocks = not fresh
         self.size = self._as_left.st_size
         self._write_back = WriteBack(self.descriptor, self.size, durable)
         self._touched = False
+
+    @property
+    def _blocks(self) -> int:
+        """
+        The descriptor of the file of the digests.
+
+        @raise OSError: it cannot be opened.
+        """
+        if self._opened_blocks < 0:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            name = self.id + _BLOCKS
+            self._opened_blocks = os.open(name, flags, 0o600, dir_fd=self._directory)
+            self._has_blocks = True
+        return self._opened_blocks
 
     def write(self, data: bytes | memoryview) -> None:
         """
@@ -221,16 +237,18 @@ class Partial:
         if root.durable:
             os.fdatasync(self.descriptor)
         root.publish(self._directory, self.id, name, replace)
-        with suppress(FileNotFoundError):
-            os.unlink(self.id + _BLOCKS, dir_fd=self._directory)
+        if self._has_blocks:
+            with suppress(FileNotFoundError):
+                os.unlink(self.id + _BLOCKS, dir_fd=self._directory)
 
     def close(self) -> None:
         """Let go; what arrived stays.  A second call does nothing."""
         if self.descriptor >= 0:
-            descriptors = (self.descriptor, self._blocks)
-            self.descriptor = self._blocks = -1
+            descriptors = (self.descriptor, self._opened_blocks)
+            self.descriptor = self._opened_blocks = -1
             for descriptor in descriptors:
-                close(descriptor)
+                if descriptor >= 0:
+                    close(descriptor)
 
 
 def _times(found: os.stat_result) -> tuple[int, int]:
@@ -269,13 +287,14 @@ class Partials:
         """An id that no other upload has."""
         return secrets.token_hex(16)
 
-    def open(self, id: str) -> Partial:
+    def open(self, id: str, fresh: bool = False) -> Partial:
         """
         Open an unfinished file, or begin it.
 
+        @param fresh: whether nothing of it is here yet.
         @raise OSError: the disk failed.
         """
-        return Partial(self._directory, id, self._durable)
+        return Partial(self._directory, id, self._durable, fresh)
 
     def status(self, id: str) -> os.stat_result | None:
         """

@@ -22,7 +22,7 @@ from filesrv.store.database import Database
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError
 
-__all__ = ["Claim", "Direction", "Registry", "Unfinished", "boot_id"]
+__all__ = ["Claim", "Direction", "Key", "Registry", "Unfinished", "boot_id"]
 
 _SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -126,6 +126,8 @@ class Registry:
         self.keep = keep
         self._claims: dict[Key, Claim] = {}
         self._db = Database(path, "transfers", _SCHEMA, _SCHEMA_VERSION)
+        # Small transfers have no row, and there are many of them: none is asked for.
+        self._recorded = {row.key for row in self.all()}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -133,6 +135,8 @@ class Registry:
 
     def find(self, client: str, name: str, direction: Direction) -> Unfinished | None:
         """The row of a key, if there is one."""
+        if (client, name, direction) not in self._recorded:
+            return None
         rows = self._rows(
             "WHERE client=? AND name=? AND direction=?", client, name, direction.value
         )
@@ -229,12 +233,15 @@ class Registry:
 
     def forget(self, row: Unfinished) -> None:
         """Remove the row of a transfer, if it has one."""
+        if row.key not in self._recorded:
+            return
         self._db.write(
             "DELETE FROM transfers WHERE client=? AND name=? AND direction=?",
             row.client,
             row.name,
             row.direction.value,
         )
+        self._recorded.discard(row.key)
 
     def expired(self) -> list[Unfinished]:
         """The rows whose time is over and that nobody works on."""
@@ -265,6 +272,8 @@ class Registry:
             delivered=claim.row.delivered if delivered is None else delivered,
         )
         plain = (value.value if isinstance(value, enum.Enum) else value for value in astuple(row))
+        # Before the row is, so that one of which the disk has said no is looked for.
+        self._recorded.add(row.key)
         self._db.write(_INSERT, *plain, durable=durable)
 
     def _rows(self, condition: str, *values: object) -> list[Unfinished]:

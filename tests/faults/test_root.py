@@ -68,7 +68,7 @@ def test_what_lies_under_the_servers_own_directory_may_vanish_alone(server: Serv
 
     client = server.connect()
     assert client.says(b"UPLOAD new 300000\n").startswith(b"ERR INTERNAL ")
-    assert client.says(b"UPLOAD new 5 0\nhello").startswith(b"ERR INTERNAL ")
+    assert b"\nERR INTERNAL " in client.says(b"UPLOAD new 5 0\nhello")
     assert client.asks(b"STAT old")[0].startswith("OK size=3 ")
     assert client.says(b"DOWNLOAD old\n").count(b"old") == 1
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from filesrv.server import uploads
 from filesrv.server.commands import COMMANDS, Verb
 from filesrv.server.port import Port
 from filesrv.server.session import BATCH
@@ -71,6 +72,7 @@ class TestFaults:
             raise RuntimeError(self.id)
 
         log.faults_expected = 11
+        monkeypatch.setattr(uploads, "UNWRITTEN_SIZE", 0)
         monkeypatch.setattr(Partial, "write", write)
         conversation.check(
             b"UPLOAD f 13 0\nDELETE keep\n!ECHO a\n",

@@ -67,11 +67,14 @@ class TestKnownDigests:
         known = self._open(tmp_path, clock)
         known.keep("small", self.BIG - 1, b"s" * 32)
         known.keep("big", self.BIG, b"b" * 32)
-        assert (known.find("small"), known.find("big")) == (b"s" * 32, b"b" * 32)
+        assert (known.find("small", self.BIG - 1), known.find("big", self.BIG)) == (
+            b"s" * 32,
+            b"b" * 32,
+        )
         known.close()
 
         known = self._open(tmp_path, clock)
-        assert (known.find("small"), known.find("big")) == (None, b"b" * 32)
+        assert (known.find("small", self.BIG - 1), known.find("big", self.BIG)) == (None, b"b" * 32)
         known.close()
 
     def test_what_nobody_asks_for_is_forgotten_in_time(self, tmp_path: Path, clock: Clock) -> None:
@@ -81,13 +84,13 @@ class TestKnownDigests:
         known.close()
         clock.advance(KEEP_UNUSED)
         known = self._open(tmp_path, clock)
-        known.find("asked")
+        known.find("asked", self.BIG)
         clock.advance(1)
         known.tidy()
         known.close()
 
         known = self._open(tmp_path, clock)
-        assert (known.find("asked"), known.find("not")) == (b"d" * 32, None)
+        assert (known.find("asked", self.BIG), known.find("not", self.BIG)) == (b"d" * 32, None)
         known.close()
 
     def test_memory_holds_so_many_and_no_more(self, tmp_path: Path, clock: Clock) -> None:
@@ -95,8 +98,8 @@ class TestKnownDigests:
         for number in range(REMEMBERED + 1):
             known.keep(str(number), 1, b"d" * 32)
 
-        assert known.find("0") is None
-        assert known.find("1") == b"d" * 32
+        assert known.find("0", 1) is None
+        assert known.find("1", 1) == b"d" * 32
         known.close()
 
 
