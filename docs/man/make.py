@@ -9,7 +9,8 @@ A test holds what is committed against what this makes.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -17,7 +18,8 @@ from click.shell_completion import get_completion_class
 from roff import Page
 
 from filesrv import __version__
-from filesrv.client.cli import COMPLETE, commands
+from filesrv.admin import cli as admin
+from filesrv.client import cli as client
 from filesrv.service.options import GROUPS, Options
 from filesrv.service.options.option import Option
 
@@ -25,7 +27,8 @@ __all__ = ["made"]
 
 HERE = Path(__file__).resolve().parent
 
-SHELLS = ("bash", "zsh", "fish")
+#: Terms, and what each means.
+Rows = tuple[tuple[str, str], ...]
 
 #: What the exit statuses of the command mean; sysexits.h has the name of 75.
 EXIT_STATUSES = (
@@ -43,13 +46,29 @@ ENVIRONMENT = (
     ("XDG_STATE_HOME", "Where the command keeps its token and the digests of what it sends."),
 )
 
+ADMIN_STATUSES = (
+    ("0", "Done, or nothing found that is wrong."),
+    ("1", "No daemon was found, it did not do it, or ``check`` found something."),
+    ("2", "The command was typed wrong."),
+)
+
+ADMIN_ENVIRONMENT = (
+    ("STATE_DIRECTORY", "The root of the daemon, if neither ``--root`` nor ``--socket`` says."),
+)
+
 DAEMON = """
 Clients speak to it in lines of text, with the command ``filesrv`` or by telnet or netcat.
 ``-n`` of twistd keeps it in the foreground.
 """
 
+_STOP = """
+Stop: nothing new begins, transfers may run for the time of ``--drain``, and are then ended so that
+each can be gone on with.  A second one ends them at once.
+"""
+
 SIGNALS = (
-    ("SIGTERM, SIGINT", "Stop: connections are told, and each transfer can be gone on with."),
+    ("SIGTERM, SIGINT", _STOP),
+    ("SIGHUP", "Read the password file, the rights and the certificates again."),
 )
 
 DAEMON_STATUSES = (
@@ -58,18 +77,71 @@ DAEMON_STATUSES = (
 )
 
 
-def client_page() -> Page:
-    """filesrv(1)"""
-    group = commands()
-    page = Page("filesrv", 1, __version__, "move files, and go on after any break")
-    _introduce(page, "filesrv", group)
-    _commands(page, group, "filesrv")
-    page.heading("Exit status")
-    page.terms(EXIT_STATUSES)
-    page.heading("Environment")
-    page.terms(ENVIRONMENT)
-    page.see_also(["twistd-filesrv(8)", "filesrv-admin(1)", "nc(1)", "telnet(1)"])
-    return page
+@dataclass(frozen=True)
+class Program:
+    """
+    A command made with click.
+
+    @ivar complete: the variable in which a shell asks it how a line may go on.
+    @ivar statuses: what its exit statuses mean.
+    @ivar environment: which variables it reads.
+    """
+
+    name: str
+    summary: str
+    group: click.Group
+    complete: str
+    statuses: Rows
+    environment: Rows
+    see_also: tuple[str, ...]
+
+    def page(self) -> Page:
+        """Its manual page."""
+        page = Page(self.name, 1, __version__, self.summary)
+        page.heading("Synopsis")
+        page.usage(self.name, "[OPTIONS] COMMAND [ARGS]...")
+        page.heading("Description")
+        page.paragraphs(self.group.help or "")
+        page.heading("Options")
+        page.terms(_options(self.group, self.name))
+        _commands(page, self.group, self.name)
+        page.heading("Exit status")
+        page.terms(self.statuses)
+        page.heading("Environment")
+        page.terms(self.environment)
+        page.see_also(self.see_also)
+        return page
+
+    def completions(self) -> Iterator[tuple[str, str]]:
+        """The name of each shell's script, and the script."""
+        names = {"bash": self.name, "zsh": f"_{self.name}", "fish": f"{self.name}.fish"}
+        for shell, name in names.items():
+            kind = get_completion_class(shell)
+            assert kind is not None
+            source = kind(self.group, {}, self.name, self.complete).source()
+            yield f"completions/{shell}/{name}", source
+
+
+PROGRAMS = (
+    Program(
+        "filesrv",
+        "move files, and go on after any break",
+        client.commands(),
+        client.COMPLETE,
+        EXIT_STATUSES,
+        ENVIRONMENT,
+        ("twistd-filesrv(8)", "filesrv-admin(1)", "nc(1)", "telnet(1)"),
+    ),
+    Program(
+        "filesrv-admin",
+        "look at a running daemon of filesrv, and change what it does",
+        admin.commands,
+        admin.COMPLETE,
+        ADMIN_STATUSES,
+        ADMIN_ENVIRONMENT,
+        ("twistd-filesrv(8)", "filesrv(1)"),
+    ),
+)
 
 
 def daemon_page() -> Page:
@@ -100,15 +172,6 @@ def _meaning(option: Option) -> str:
     return f"{option.help} [default: {option.default_text}]" if option.default_text else option.help
 
 
-def _introduce(page: Page, program: str, group: click.Group) -> None:
-    page.heading("Synopsis")
-    page.usage(program, "[OPTIONS] COMMAND [ARGS]...")
-    page.heading("Description")
-    page.paragraphs(group.help or "")
-    page.heading("Options")
-    page.terms(_options(group, program))
-
-
 def _commands(page: Page, group: click.Group, program: str) -> None:
     page.heading("Commands")
     context = click.Context(group, info_name=program)
@@ -128,19 +191,12 @@ def _options(command: click.Command, name: str, helps: bool = True) -> Iterator[
             yield record
 
 
-def _completions(program: str, group: click.Group, variable: str) -> Iterator[tuple[str, str]]:
-    names = {"bash": program, "zsh": f"_{program}", "fish": f"{program}.fish"}
-    for shell in SHELLS:
-        kind = get_completion_class(shell)
-        assert kind is not None
-        yield f"completions/{shell}/{names[shell]}", kind(group, {}, program, variable).source()
-
-
 def made() -> dict[str, str]:
     """Each file, by its path below this directory."""
-    pages: Iterable[Page] = (client_page(), daemon_page())
+    pages = (*(program.page() for program in PROGRAMS), daemon_page())
     files = {f"{page.name}.{page.section}": page.text() for page in pages}
-    files.update(_completions("filesrv", commands(), COMPLETE))
+    for program in PROGRAMS:
+        files.update(program.completions())
     return files
 
 

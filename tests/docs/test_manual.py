@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from filesrv.admin.cli import commands as admin_commands
 from filesrv.client.cli import commands
 from filesrv.service.options import GROUPS
 from tests.support.daemon import program
@@ -33,9 +34,14 @@ def test_the_pages_and_completions_say_what_the_help_says(made: dict[str, str]) 
     assert kept == made, "run: python docs/man/make.py"
 
 
-def test_the_page_of_the_command_tells_of_every_verb(made: dict[str, str]) -> None:
-    page = made["filesrv.1"]
-    for name, command in commands().commands.items():
+@pytest.mark.parametrize(
+    ("page", "group"), [("filesrv.1", commands()), ("filesrv-admin.1", admin_commands)]
+)
+def test_the_page_of_a_command_tells_of_every_verb(
+    made: dict[str, str], page: str, group: click.Group
+) -> None:
+    page = made[page]
+    for name, command in group.commands.items():
         assert f'.SS "{name.replace("-", chr(92) + "-")} ' in page
         shown = (each for each in command.params if isinstance(each, click.Option))
         for parameter in shown:
@@ -63,14 +69,16 @@ def test_nothing_in_a_page_is_taken_for_a_request_of_roff(made: dict[str, str]) 
         ("filesrv up", ["upload"]),
         ("filesrv upload --in", ["--into"]),
         ("filesrv --on-trouble re", ["retry"]),
+        ("filesrv-admin ki", ["kick"]),
     ],
 )
 def test_bash_completes_verbs_and_options(words: str, offered: list[str], tmp_path: Path) -> None:
+    command = words.split(maxsplit=1)[0]
     script = f"""
         export PATH={Path(program("filesrv")).parent}:$PATH
-        source {MAN}/completions/bash/filesrv
+        source {MAN}/completions/bash/{command}
         COMP_WORDS=({words}) COMP_CWORD={len(words.split()) - 1}
-        _filesrv_completion filesrv
+        _{command.replace("-", "_")}_completion {command}
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     said = subprocess.run(
