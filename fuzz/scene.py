@@ -16,7 +16,8 @@ from typing import cast
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 
-from tests.support.memory import Client, Server, open_descriptors
+from filesrv.access.access import Access
+from tests.support.memory import Client, MemoryReactor, Server, open_descriptors
 
 __all__ = ["HOME", "SECRET", "Scene", "faults_of", "snapshot", "watched"]
 
@@ -42,10 +43,11 @@ class Scene:
     @ivar outside: a directory beside its root, which links in the root lead to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, access: Access | None = None, reactor: MemoryReactor | None = None) -> None:
         self.place = Path(tempfile.mkdtemp(prefix="filesrv-fuzz-", dir=HOME))
         self.outside = self.place / "outside"
-        self.server = Server(self.place / "root")
+        self.server = Server(self.place / "root", access=access, reactor=reactor)
+        self._guarded = access is not None
         (self.outside / "d").mkdir(parents=True)
         for name in ("x", "d/y"):
             (self.outside / name).write_bytes(SECRET)
@@ -71,6 +73,9 @@ class Scene:
         os.symlink("../../outside/x", root / "d" / "out")
         os.symlink(".filesrv", root / "state")
         os.mkfifo(root / "pipe")
+        if self._guarded:
+            server.put("private/x", SECRET)
+            self._private = snapshot(root / "private")
 
     def check_bounds(self, client: Client) -> None:
         """
@@ -87,6 +92,9 @@ class Scene:
         @raise AssertionError: something outside the root is not what it was.
         """
         assert snapshot(self.outside) == self._before, "something outside has changed"
+        if self._guarded:
+            private = snapshot(self.server.root / "private")
+            assert private == self._private, "something private has changed"
         assert sorted(os.listdir(self.place)) == ["outside", "root"], "something is beside the root"
 
     def check_words(self, sent: bytes, got: bytes) -> None:

@@ -9,7 +9,10 @@ from typing import NamedTuple
 __all__ = ["NAMES", "Target", "load"]
 
 #: In the order in which they are run.
-NAMES = ("grammar", "telnet", "proxy", "replies", "session", "payload", "download")
+NAMES = (
+    *("grammar", "telnet", "proxy", "replies", "files"),
+    *("session", "login", "payload", "download"),
+)
 
 
 class Target(NamedTuple):

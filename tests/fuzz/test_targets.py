@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from fuzz.corpus import CORPUS, inputs
 from fuzz.script import Step, read_script, write_script
-from fuzz.targets import NAMES, load
-from fuzz.targets.session import forget
+from fuzz.targets import NAMES, load, login, session
 from tests.fuzz.pieces import pieces
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _leave_nothing() -> Iterator[None]:
     yield
-    forget()
+    session.conversations.close()
+    login.conversations.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,14 +34,14 @@ def test_what_was_ever_found_breaks_no_promise_again(name: str) -> None:
         load(name).check(path.read_bytes())
 
 
-@given(name=st.sampled_from(["grammar", "telnet", "proxy", "replies"]), data=pieces())
+@given(name=st.sampled_from(["grammar", "telnet", "proxy", "replies", "files"]), data=pieces())
 def test_what_is_read_means_one_thing(name: str, data: bytes) -> None:
     load(name).check(data)
 
 
-@given(script=pieces())
-def test_every_conversation_is_as_the_contract_says(script: bytes) -> None:
-    load("session").check(script)
+@given(name=st.sampled_from(["session", "login"]), script=pieces())
+def test_every_conversation_is_as_the_contract_says(name: str, script: bytes) -> None:
+    load(name).check(script)
 
 
 @given(how=st.binary(min_size=8, max_size=8), payload=pieces())
