@@ -26,7 +26,7 @@ from filesrv.transfer.sockets import peer_user, socket_of
 from filesrv.watch.answers import Desk, NotUnderstood, answer
 from filesrv.wire.names import ADMIN_SOCKET
 
-__all__ = ["Control"]
+__all__ = ["Control", "Conversation"]
 
 #: Bytes of a request: a few words, and names of at most 1024 bytes, escaped.
 _LONGEST = 16384
@@ -35,7 +35,9 @@ _LONGEST = 16384
 _LONGEST_PATH = 100
 
 
-class _Conversation(LineReceiver):
+class Conversation(LineReceiver):
+    """One administrator, and question after question."""
+
     delimiter = b"\n"
     MAX_LENGTH = _LONGEST
     transport: Any
@@ -83,8 +85,8 @@ class _Factory(ServerFactory):
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def buildProtocol(self, addr: IAddress | None) -> _Conversation:
-        return _Conversation(self._desk)
+    def buildProtocol(self, addr: IAddress | None) -> Conversation:
+        return Conversation(self._desk)
 
 
 class Control:

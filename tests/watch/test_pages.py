@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +104,23 @@ def test_health_tells_of_a_root_that_cannot_be_written(pages: Pages, tmp_path: P
     assert pages.get("/health") == (503, "the root cannot be written\n")
     aside.rename(root)
     assert pages.get("/health") == (200, "ok\n")
+
+
+def test_health_tells_of_a_daemon_that_is_about_to_stop(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "root", f"--metrics={LOOPBACK}", "--drain=60") as daemon:
+        pages = Pages(daemon)
+        with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+            client.sendall(b"UPLOAD f 5\n")
+            while b"OK offset" not in client.recv(4096):
+                pass
+            mark = daemon.mark()
+            os.kill(daemon.pid, signal.SIGTERM)
+            daemon.wait_for_log("connections that end within 60 s: 1", mark)
+            assert pages.get("/health") == (503, "draining\n")
+            client.sendall(b"hello")
+            while client.recv(4096):
+                pass
+        daemon.wait_for_log("transfers were finished", mark)
 
 
 def test_what_cannot_be_listened_on_is_said_in_a_line(tmp_path: Path) -> None:
