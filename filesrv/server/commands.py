@@ -35,7 +35,7 @@ from filesrv.wire.errors import (
     NotFound,
     UnknownCommand,
 )
-from filesrv.wire.grammar import Command, Syntax, format_word, number, words
+from filesrv.wire.grammar import Command, Quoted, Syntax, format_word, number, words
 from filesrv.wire.names import check_name
 from filesrv.wire.times import NANOSECONDS, local_time, parse_time, utc_time
 
@@ -243,12 +243,15 @@ def _accounted(port: Port, going: Upload | Download) -> Iterator[Meter]:
         raise
     finally:
         port.log(
-            "{what} of {name}: {moved} bytes in {seconds} s, {bitrate}, {how}",
+            "{what} of {name}: {moved} bytes in {seconds:.3f} s, {bitrate}, {how}",
+            event="transfer",
             what=row.direction.value,
-            name=format_word(row.name),
+            name=Quoted(row.name),
             moved=meter.moved,
+            seconds=meter.seconds,
+            bits_per_second=meter.bits_per_second,
+            bitrate=meter.fields()["bitrate"],
             how=ending or "complete",
-            **meter.fields(),
         )
         events.publish(Ended(*what, meter.moved, meter.seconds, ending))
 

@@ -90,7 +90,7 @@ class FilesrvFactory(ServerFactory):
         who = Who(next(self._numbers), _client(protocol), _peer(protocol))
         session = Session(protocol, self.shelves, who)
         tls = f", {protocol.tls}" if protocol.tls else ""
-        self._log.info("client {peer} connected{tls}", peer=session.peer, tls=tls)
+        self._log.info("client {peer} connected{tls}", event="connected", peer=who.peer, tls=tls)
         self.shelves.events.publish(Connected(who))
         return session
 
@@ -99,7 +99,13 @@ class FilesrvFactory(ServerFactory):
         self.gate.leave(_host(protocol.transport.getPeer()))
         self.connections.discard(protocol)
         session = protocol.session
-        self._log.info("client {peer} left: {reason}", peer=session.peer, reason=session.ending)
+        self._log.info(
+            "client {peer} left: {reason}",
+            event="left",
+            peer=session.peer,
+            user=session.user,
+            reason=session.ending,
+        )
         self.shelves.events.publish(Left(session.who, session.ending))
         if not self.connections:
             self._nobody_left()

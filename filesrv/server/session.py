@@ -328,7 +328,8 @@ class Session:
             self._check_open()
 
     def log(self, format: str, **fields: object) -> None:
-        self._log.info("client {peer}: " + format, peer=self.peer, **fields)
+        who = "client {peer}: " if self.user is None else "client {peer}, user {user}: "
+        self._log.info(who + format, peer=self.peer, user=self.user, **fields)
 
     def close(self) -> None:
         self._enter(Event.CLOSE)

@@ -13,10 +13,12 @@ from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver
 from twisted.python.usage import UsageError
 
 from filesrv.service.daemon import CannotStart, FilesrvService
 from filesrv.service.endpoints import DualStackEndpoint
+from filesrv.service.logs import observer_of
 from filesrv.service.options import Options
 from filesrv.service.signals import catch_signals
 from filesrv.service.under_systemd import Status
@@ -33,6 +35,14 @@ class _TwistdService(FilesrvService):
     def __init__(self, reactor: Any, options: Options) -> None:
         super().__init__(reactor, options)
         self._status = Status(reactor, os.environ, self.describe)
+
+    def setServiceParent(self, parent: Any) -> None:
+        """The application, which twistd asks for its log right after this."""
+        super().setServiceParent(parent)
+        options = self._options
+        observer = observer_of(options.parent or {}, options["log-format"], os.environ)
+        if observer is not None:
+            parent.setComponent(ILogObserver, observer)
 
     def startService(self) -> None:
         try:

@@ -115,7 +115,7 @@ class FilesrvService(Service):
             shelves.close()
             self._shelves = None
             raise CannotStart(str(error)) from error
-        self._log.info("serving {root}", root=self._options["root"])
+        self._log.info("serving {root}", event="serving", root=self._options["root"])
         if self._credentials is not None:
             self._log.info("the key for TLS is {pin}", pin=self._credentials.pin)
         level = LogLevel.warn if shelves.access.open else LogLevel.info
@@ -229,7 +229,12 @@ class FilesrvService(Service):
         for port in found if isinstance(found, list) else [found]:
             (self.listening if ports is None else ports).append(port)
             over = " over UDP" if getattr(port.getHost(), "type", "") == "UDP" else ""
-            self._log.info("listening on {address}{over}", address=address_of(port), over=over)
+            self._log.info(
+                "listening on {address}{over}",
+                event="listening",
+                address=address_of(port),
+                over=over,
+            )
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         def once() -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "MAX_LINE",
     "MAX_NUMBER",
     "Command",
+    "Quoted",
     "Syntax",
     "Word",
     "format_command",
@@ -195,6 +196,15 @@ def format_word(text: str) -> str:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+class Quoted(str):
+    """A text that is formatted as one word, and remains what it was for programs."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return format(format_word(self), spec)
 
 
 def format_command(verb: str, *arguments: object, **options: object) -> bytes:

@@ -34,7 +34,7 @@ PATIENCE = 60.0
 #: A free port that only this machine reaches.
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 
-_LISTENING = re.compile(r"listening on (?P<address>\S+)")
+_LISTENING = re.compile(r"listening on (?P<address>[^\s\"]+)")
 _LAST_OF_START = "reaches this server"
 
 #: twistd, where coverage is measured: it ends by the signal that stopped it, and Python

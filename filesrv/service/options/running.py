@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filesrv.service.options.option import Flag, Group, Number, Option, Path
+from filesrv.service.options.option import Choice, Flag, Group, Number, Option, Path
 
 __all__ = ["GROUP"]
 
@@ -23,6 +23,13 @@ GROUP = Group(
             Number(0, 86400),
             "SECONDS",
             30.0,
+        ),
+        Option(
+            "log-format",
+            "How the log is written: text, or json, an object on each line.",
+            Choice(("text", "json")),
+            "FORMAT",
+            "text",
         ),
         Option(
             "check",
