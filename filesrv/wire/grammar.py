@@ -204,7 +204,7 @@ class Quoted(str):
     __slots__ = ()
 
     def __format__(self, spec: str) -> str:
-        return format(format_word(self), spec)
+        return format(format_word(str(self)), spec)
 
 
 def format_command(verb: str, *arguments: object, **options: object) -> bytes:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from filesrv.wire.errors import BadArguments
 from filesrv.wire.grammar import (
     Command,
+    Quoted,
     Syntax,
     Word,
     format_command,
@@ -286,3 +287,9 @@ class TestNumbers:
     def test_what_int_would_take_and_the_wire_does_not_is_refused(self, text: str) -> None:
         with pytest.raises(BadArguments):
             number(text)
+
+
+@pytest.mark.parametrize("text", ["plain", "with a blank", 'say "hi"', ""])
+def test_a_quoted_text_is_a_word_when_formatted_and_itself_otherwise(text: str) -> None:
+    assert f"{Quoted(text)}" == format_word(text)
+    assert Quoted(text) == text
