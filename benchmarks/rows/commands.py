@@ -41,7 +41,7 @@ def _rows(clients: Sequence[Client], make: Callable[[Bench], Path], bench: Bench
     source = make(bench)
     for client in clients:
         if missing := client.missing():
-            bench.missing.append(f"{client.line}: {missing} is not installed")
+            bench.lacks(f"{missing} is not installed")
         elif bench.has(client.server):
             root = bench.server(client.server).root
             if not (root / source.name).exists():

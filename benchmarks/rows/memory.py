@@ -80,7 +80,7 @@ def _measure(bench: Bench, way: str, size: int) -> Figures:
 def _rows(bench: Bench) -> Sequence[Row]:
     size = min(bench.sizes.sparse, shutil.disk_usage(bench.disk).free - _TO_SPARE)
     if size < bench.sizes.sparse:
-        bench.missing.append(f"memory: {bench.disk} has no room for more than {size // MIB} MiB")
+        bench.lacks(f"{bench.disk} has no room for more than {size // MIB} MiB")
     return [Row(way, partial(_measure, bench, way, size)) for way in ("upload", "download")]
 
 

@@ -120,7 +120,7 @@ def _rows(bench: Bench) -> Sequence[Row]:
     place.mkdir()
     bare, ours = BareTls(), OursTls()
     if missing := bare.missing():
-        bench.missing.append(f"TLS: {missing} is not installed")
+        bench.lacks(f"{missing} is not installed")
         return []
     write_certificate(place / "pem")
     for server in (bare, ours):

@@ -93,9 +93,9 @@ class Bench:
     def __init__(self, sizes: Sizes, memory: Path, disk: Path) -> None:
         self.sizes = sizes
         self.disk = disk
-        self.missing: list[str] = []
+        self.missing: dict[str, None] = {}
         if shutil.disk_usage(memory).free < sizes.room:
-            self.missing.append(f"{memory} has no room for {sizes.room // GIB} GiB: on {disk}")
+            self.lacks(f"{memory} has no room for {sizes.room // GIB} GiB: files are in {disk}")
             memory = disk
         self.place = Path(tempfile.mkdtemp(prefix="filesrv-performance-", dir=memory))
         self.home = self.place / "home"
@@ -105,7 +105,7 @@ class Bench:
         for name, make in SERVERS.items():
             server = make()
             if missing := server.missing():
-                self.missing.append(f"{name}: {missing} is not installed")
+                self.lacks(f"{missing} is not installed")
             else:
                 self._servers[name] = server
 
@@ -120,6 +120,10 @@ class Bench:
                 print(f"at the end: {error}", file=sys.stderr)
         shutil.rmtree(self.place, ignore_errors=True)
 
+    def lacks(self, words: str) -> None:
+        """Remember what is missing, to be said once."""
+        self.missing[words] = None
+
     def has(self, name: str) -> bool:
         """Whether a server is installed, and runs."""
         if name not in self._servers:
@@ -128,7 +132,7 @@ class Bench:
             self.server(name)
         except RuntimeError as error:  # No fault of ours.
             del self._servers[name]
-            self.missing.append(f"{name}: {error}")
+            self.lacks(str(error))
         return name in self._servers
 
     def server(self, name: str) -> Server:
