@@ -75,6 +75,7 @@ class Port(Protocol):
         """
         From here on, this connection is a user's.
 
+        @raise ConnectionEnded: nobody is there any more.
         @raise FilesrvError: the user's home cannot be made.
         """
 

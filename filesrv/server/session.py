@@ -269,6 +269,7 @@ class Session:
             self.client = client
 
     def log_in(self, user: str) -> None:
+        self._check_open()
         self.shelves.make_home(user)
         self.visitor.user = user
         self.client = f"user:{user}"

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
 
 from filesrv.access.access import Access
 from filesrv.access.door import Door
@@ -219,3 +221,16 @@ class TestWhatIsTold:
         assert (answer + client.new()).startswith(b"ERR ")
         assert b"hunter2" not in client.received
         assert "hunter2" not in "\n".join(log.lines)
+
+    def test_nobody_comes_in_who_has_left_while_waiting(self, server: Server) -> None:
+        told: list[Any] = []
+        server.shelves.events.subscribe(events.LoggedIn, told.append)
+        first, second = server.connect(NEAR), server.connect(NEAR)
+        for client in (first, second):
+            client.send(b"LOGIN bob x=y\n")
+        server.reactor.turn()
+        second.transport.connectionLost(Failure(ConnectionLost()))
+        server.settle()
+
+        assert [entered.who.number for entered in told] == [1]
+        assert first.new() == b"OK\n"
