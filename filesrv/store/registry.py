@@ -152,10 +152,16 @@ class Registry:
         """Every row."""
         return self._rows("")
 
-    def ids(self, direction: Direction) -> list[tuple[str, float]]:
-        """Of every row of a direction, C{id} and C{touched}: cheaper than the rows."""
-        query = "SELECT id, touched FROM transfers WHERE direction=?"
-        return [(str(id), float(str(t))) for id, t in self._db.rows(query, direction.value)]
+    def page(self, after: str, most: int) -> list[Unfinished]:
+        """
+        Some of all rows, in the order of their ids, from behind one on: who looks at all of
+        them in pieces holds nobody up.
+        """
+        return self._rows("WHERE id>? ORDER BY id LIMIT ?", after, most)
+
+    def with_id(self, beginning: str) -> list[Unfinished]:
+        """The rows whose ids begin so; a few at most, where there are many."""
+        return self._rows("WHERE substr(id, 1, ?)=? LIMIT 9", len(beginning), beginning)
 
     def expires(self, row: Unfinished) -> float:
         """When a row expires if nobody comes back, in seconds since the epoch."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.task import Cooperator
 
@@ -18,16 +18,13 @@ from filesrv.server.shelves import Shelves
 from filesrv.store.registry import Direction, Unfinished
 from filesrv.watch.ledger import Ledger, Present, Running
 from filesrv.watch.shown import shown_client
-from filesrv.watch.survey import soon, survey
+from filesrv.watch.survey import soon, survey, unfinished
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, ShuttingDown
 
 __all__ = ["REQUESTS", "Desk", "NotUnderstood"]
 
 Values = dict[str, Any]
-
-#: Rows that are looked at in one turn.
-_SLICE = 100
 
 #: Digits of an upload's id that are shown; any beginning that is only one's is understood.
 SHOWN_ID = 8
@@ -37,10 +34,6 @@ _USER = "user:"
 
 class NotUnderstood(Exception):
     """What was asked for cannot be done; the words are for the administrator."""
-
-
-class _Connected(Protocol):
-    session: Session
 
 
 @dataclass(frozen=True)
@@ -84,36 +77,37 @@ async def status(desk: Desk, asked: Values) -> Values:
 
 
 async def transfers(desk: Desk, asked: Values) -> Values:
-    unfinished: list[Values] = []
+    waiting: list[Values] = []
     cooperator = Cooperator(scheduler=soon(desk.shelves.clock))
-    await cooperator.coiterate(_list_unfinished(desk, unfinished))
+    await cooperator.coiterate(_list_unfinished(desk, waiting))
     return {
         "now": desk.now,
         "running": [_running(desk, one) for one in desk.ledger.look()],
-        "unfinished": unfinished,
+        "unfinished": sorted(waiting, key=lambda one: float(one["touched"])),
     }
 
 
 def _list_unfinished(desk: Desk, found: list[Values]) -> Iterator[None]:
-    registry, partials = desk.shelves.registry, desk.shelves.uploads.partials
-    for number, row in enumerate(sorted(registry.all(), key=lambda row: row.touched)):
-        if registry.active(*row.key) is None:
-            upload = row.direction is Direction.UPLOAD
-            found.append(
-                {
-                    "id": row.id[:SHOWN_ID],
-                    "direction": row.direction.value,
-                    "name": row.name,
-                    "size": row.size,
-                    "position": partials.size(row.id) if upload else row.delivered,
-                    "client": shown_client(row.client),
-                    "touched": row.touched,
-                    "expires": registry.expires(row),
-                    "ended": None if row.ended is None else row.ended.value,
-                }
-            )
-        if number % _SLICE == _SLICE - 1:
+    for row in unfinished(desk.shelves):
+        if row is None:
             yield
+        else:
+            found.append(_waiting(desk, row))
+
+
+def _waiting(desk: Desk, row: Unfinished) -> Values:
+    upload = row.direction is Direction.UPLOAD
+    return {
+        "id": row.id[:SHOWN_ID],
+        "direction": row.direction.value,
+        "name": row.name,
+        "size": row.size,
+        "position": desk.shelves.uploads.partials.size(row.id) if upload else row.delivered,
+        "client": shown_client(row.client),
+        "touched": row.touched,
+        "expires": desk.shelves.registry.expires(row),
+        "ended": None if row.ended is None else row.ended.value,
+    }
 
 
 async def clients(desk: Desk, asked: Values) -> Values:
@@ -149,17 +143,14 @@ async def discard(desk: Desk, asked: Values) -> Values:
 def _chosen(desk: Desk, asked: Values) -> Unfinished:
     """By the beginning of its id, or by client and name."""
     id, client, name = (str(asked.get(key, "")) for key in ("id", "client", "name"))
-    rows = desk.shelves.registry.all()
+    registry = desk.shelves.registry
     if id:
-        found = [row for row in rows if row.id.startswith(id)]
+        found = registry.with_id(id)
         words = f"no unfinished transfer has an id that begins with {id}"
     else:
-        keys = {client, _USER + client}
-        found = [
-            row
-            for row in rows
-            if row.direction is Direction.UPLOAD and row.client in keys and row.name == name
-        ]
+        keys = (client, _USER + client)
+        rows = (registry.find(key, name, Direction.UPLOAD) for key in keys)
+        found = [row for row in rows if row is not None]
         words = f"{shown_client(client)} has no unfinished upload of {name}"
     if not found:
         raise NotUnderstood(words)
