@@ -115,11 +115,17 @@ def test_what_cannot_be_read_is_said(write: Write) -> None:
 
 
 def test_directories_of_systemd_are_found_in_paths(
-    write: Write, monkeypatch: pytest.MonkeyPatch
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/filesrv.service")
     write("[serving]\nroot = '$CREDENTIALS_DIRECTORY/x'")
     assert parsed()["root"] == "/run/credentials/filesrv.service/x"
+    passwords = tmp_path / "passwd"
+    passwords.touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    write("access.auth = 'file:$CREDENTIALS_DIRECTORY/passwd'")
+    assert parsed()["auth"] == [f"file:{passwords}"]
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/filesrv.service")
     write("[serving]\nroot = '${CREDENTIALS_DIRECTORY}'")
     assert parsed()["root"] == "/run/credentials/filesrv.service"
 

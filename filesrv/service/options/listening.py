@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from twisted.python.usage import UsageError
@@ -9,6 +10,10 @@ from twisted.python.usage import UsageError
 from filesrv.service.endpoints import endpoint_of
 
 __all__ = ["Listening"]
+
+
+#: A socket that systemd opens, whatever is spoken there.
+_OF_SYSTEMD = re.compile(r"(?:[a-z]+:)?systemd:")
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Listening:
     toml: tuple[type, ...] = (str, int)
 
     def read(self, text: str) -> str:
-        if text.startswith("systemd:"):
+        if _OF_SYSTEMD.match(text):
             # Which sockets there are is known in the service alone, not where its
             # options are checked.
             return text

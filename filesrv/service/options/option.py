@@ -78,28 +78,22 @@ class Flag:
         return text.lower() == "true"
 
 
-@dataclass(frozen=True)
-class Text:
-    """Any text; what it means is for the group to check."""
-
-    toml: tuple[type, ...] = (str,)
-
-    def read(self, text: str) -> str:
-        return text
-
-
 #: What a path may begin with: directories that systemd makes for a service and names in
 #: its environment (systemd.exec(5)).
 _OF_SYSTEMD = re.compile(
+    r"(?P<kind>[a-z]+:)?"
     r"\$\{?(?P<name>(?:CACHE|CONFIGURATION|CREDENTIALS|LOGS|RUNTIME|STATE)_DIRECTORY)\}?(?=/|$)"
 )
 
 
 @dataclass(frozen=True)
-class Path(Text):
-    """A file, or a directory: completed as one."""
+class Text:
+    """
+    Any text; what it means is for the group to check.  A path in it, perhaps behind a word
+    and a colon, may begin with a directory of systemd's.
+    """
 
-    directory: bool = False
+    toml: tuple[type, ...] = (str,)
 
     def read(self, text: str) -> str:
         match = _OF_SYSTEMD.match(text)
@@ -108,7 +102,14 @@ class Path(Text):
         found = os.environ.get(match["name"], "").split(":")[0]
         if not found:
             raise ValueError(f"names ${match['name']}, which systemd has not set")
-        return found + text[match.end() :]
+        return (match["kind"] or "") + found + text[match.end() :]
+
+
+@dataclass(frozen=True)
+class Path(Text):
+    """A file, or a directory: completed as one."""
+
+    directory: bool = False
 
 
 @dataclass(frozen=True)
