@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from filesrv.server.phases import Phase
 from fuzz.reference import Heard, follow
 from fuzz.scene import Scene, watched
 from fuzz.script import CLIENTS, Step, read_script
@@ -23,8 +24,13 @@ _MANY = {"a megabyte": b"m" * 1_100_000, "many bytes": b"k" * 5000}
 
 _TIMES = {"a second": 1.0, "minutes": 400.0, "days": 8 * DAY}
 
-#: Seconds within which everything is answered, wrong passwords too.
-_LONGEST = 61.0
+#: Seconds that those who still wait for an answer are given, and how often: every wrong
+#: password costs some, and bytes come as fast as they may.
+_WAIT = 11.0
+_LONGEST = 500
+
+#: Phases in which a peer can only wait.
+_AT_WORK = frozenset({Phase.BUSY, Phase.SENDING})
 
 _HOSTS = ("192.0.2.1", "192.0.2.2", "2001:db8::3")
 
@@ -43,6 +49,12 @@ class _Speaker:
         if not self.half_closed:
             self.sent += data
             self.unread += data
+
+    @property
+    def waits(self) -> bool:
+        """Whether the server has still something to say to it."""
+        session = getattr(self.client.protocol, "session", None)
+        return self.hears and session is not None and session.phase in _AT_WORK
 
     def flush(self) -> None:
         if self.unread:
@@ -127,7 +139,10 @@ class _Clients:
         for speaker in self._speakers.values():
             self._fast(speaker)
         self._settle()
-        self._server.pass_time(_LONGEST)
+        for _ in range(_LONGEST):
+            self._server.pass_time(_WAIT)
+            if not any(speaker.waits for speaker in self._speakers.values()):
+                break
 
 
 _WAYS: dict[str, Callable[[_Clients, _Speaker], None]] = {

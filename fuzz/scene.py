@@ -17,6 +17,7 @@ from typing import cast
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 
 from filesrv.access.access import Access
+from filesrv.server.limits import DEFAULTS, Limits
 from tests.support.memory import Client, MemoryReactor, Server, open_descriptors
 
 __all__ = ["HOME", "SECRET", "Scene", "faults_of", "snapshot", "watched"]
@@ -43,10 +44,15 @@ class Scene:
     @ivar outside: a directory beside its root, which links in the root lead to.
     """
 
-    def __init__(self, access: Access | None = None, reactor: MemoryReactor | None = None) -> None:
+    def __init__(
+        self,
+        access: Access | None = None,
+        reactor: MemoryReactor | None = None,
+        limits: Limits = DEFAULTS,
+    ) -> None:
         self.place = Path(tempfile.mkdtemp(prefix="filesrv-fuzz-", dir=HOME))
         self.outside = self.place / "outside"
-        self.server = Server(self.place / "root", access=access, reactor=reactor)
+        self.server = Server(self.place / "root", access=access, reactor=reactor, limits=limits)
         self._guarded = access is not None
         (self.outside / "d").mkdir(parents=True)
         for name in ("x", "d/y"):
@@ -84,7 +90,7 @@ class Scene:
         protocol = client.protocol
         waiting = 0 if client.transport.disconnected else client.transport.unsent
         assert waiting <= _MOST_WAITING, f"{waiting} bytes of replies wait"
-        held = len(protocol._buffer)
+        held = len(getattr(protocol, "_buffer", b""))
         assert held <= _MOST_HELD, f"{held} bytes of commands wait"
 
     def check_outside(self) -> None:

@@ -19,6 +19,10 @@ __all__ = ["MAX_LINE", "TOO_LONG", "CountedLines", "Stream", "Turn", "WriteRight
 #: Bytes: longer than any line of the contract, an echo of 4096 or a name in quotes.
 MAX_LINE = 16384
 
+#: Bytes of one list: the names of some million files.  Who sends more wants to fill the
+#: memory.
+MAX_LIST = 512 * 1024 * 1024
+
 #: What is said of a peer that sends longer ones.
 TOO_LONG = "the peer's lines are longer than those of filesrv"
 
@@ -45,15 +49,21 @@ class CountedLines:
         self.done: Deferred[list[bytes]] = Deferred()
         self._lines: list[bytes] = []
         self._begun = b""
+        self._taken = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take what belongs to the lines and return what is behind them."""
-        *lines, rest = (self._begun + data).split(b"\n", self.remaining)
+        self._taken += len(data)
+        data = self._begun + data
+        # A count may be larger than any that split() takes.
+        *lines, rest = data.split(b"\n", min(self.remaining, len(data)))
         self._lines += [line.removesuffix(b"\r") for line in lines]
         self.remaining -= len(lines)
         self._begun = rest if self.remaining else b""
         if len(self._begun) > MAX_LINE:
             self.refused = MalformedReply(TOO_LONG)
+        elif self._taken > MAX_LIST:
+            self.refused = MalformedReply("the peer's list is longer than any of filesrv")
         return b"" if self.remaining else rest
 
     def finish(self) -> None:

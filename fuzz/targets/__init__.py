@@ -11,7 +11,7 @@ __all__ = ["NAMES", "Target", "load"]
 #: In the order in which they are run.
 NAMES = (
     *("grammar", "telnet", "proxy", "replies", "files"),
-    *("session", "login", "payload", "download"),
+    *("session", "login", "limits", "payload", "download"),
 )
 
 

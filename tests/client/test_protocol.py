@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from filesrv.client import turns
 from filesrv.client.errors import ConnectionEnded
 from filesrv.client.protocol import ClientProtocol
 from filesrv.transfer.liveness import Liveness
@@ -287,6 +288,30 @@ def test_a_line_without_an_end_is_not_waited_for(endless: bytes) -> None:
     lines = wire.ask_lines(b"LIST")
 
     wire.say(endless)
+
+    with pytest.raises(MalformedReply):
+        result_of(lines)
+    assert wire.transport.aborted
+
+
+def test_more_lines_than_can_be_counted_are_waited_for_as_any_others() -> None:
+    wire = Wire()
+    lines = wire.ask_lines(b"LIST")
+
+    wire.say(b"OK lines=9999999999999999999\none\ntwo\n")
+
+    assert not lines.called
+    wire.lose()
+    with pytest.raises(ConnectionEnded):
+        result_of(lines)
+
+
+def test_a_list_without_an_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MAX_LIST", 5000)
+    wire = Wire()
+    lines = wire.ask_lines(b"LIST")
+
+    wire.say(b"OK lines=1000000\n" + b"one more line\n" * 1000)
 
     with pytest.raises(MalformedReply):
         result_of(lines)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fuzz.corpus import CORPUS, inputs
 from fuzz.script import Step, read_script, write_script
-from fuzz.targets import NAMES, load, login, session
+from fuzz.targets import NAMES, limits, load, login, session
 from tests.fuzz.pieces import pieces
 
 
@@ -24,6 +24,7 @@ def _leave_nothing() -> Iterator[None]:
     yield
     session.conversations.close()
     login.conversations.close()
+    limits.conversations.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,7 +40,7 @@ def test_what_is_read_means_one_thing(name: str, data: bytes) -> None:
     load(name).check(data)
 
 
-@given(name=st.sampled_from(["session", "login"]), script=pieces())
+@given(name=st.sampled_from(["session", "login", "limits"]), script=pieces())
 def test_every_conversation_is_as_the_contract_says(name: str, script: bytes) -> None:
     load(name).check(script)
 
