@@ -10,15 +10,17 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from filesrv import __version__
 from filesrv.admin.check import Finding, check_root
 from filesrv.admin.daemon import Daemon, NoDaemon, NotDone, usual_roots
 from filesrv.watch.shown import shown_text
+
+if TYPE_CHECKING:  # What is only wanted for tables waits until there is one.
+    from rich.console import Console
 
 __all__ = ["COMPLETE", "commands", "main"]
 
@@ -57,6 +59,8 @@ class _Asked:
 
 
 def _console() -> Console:
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else _WIDE
     return Console(width=width, highlight=False, soft_wrap=False)
 

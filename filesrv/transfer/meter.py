@@ -4,7 +4,10 @@ Bytes, seconds and bitrate of a transfer.
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # The command filesrv-admin, which only writes sizes, starts without Twisted.
+    from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["Meter", "format_bitrate", "format_size"]
 

@@ -160,8 +160,9 @@ def test_check_tells_of_the_file_with_its_line_and_of_the_root(
 
     bad = tmp_path / "bad.toml"
     bad.write_text("[serving]\nno-overwrite = true\nprot = 9000\n")
-    done = admin.run("check", str(bad))
+    done = admin.run("--json", "check", str(bad))
     assert done.returncode == 1
-    assert f"wrong {bad}:3: " in done.stdout
-    findings = json.loads(admin.run("--json", "check", str(bad)).stdout)
-    assert findings["ok"] is False
+    found = json.loads(done.stdout)
+    assert found["ok"] is False
+    (fault,) = (one["words"] for one in found["findings"] if one["wrong"])
+    assert fault.startswith(f"{bad}:3: ")
