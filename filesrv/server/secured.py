@@ -51,7 +51,11 @@ class SecuredFactory(WrappingFactory[ProtocolWrapper]):
             return result
 
         def failed(failure: Failure) -> None:
-            self._log.warn("client {peer}: no TLS: {why}", peer=shown_peer(addr), why=failure.value)
+            self._log.warn(
+                "client {peer}: no TLS: {why}",
+                peer=shown_peer(layer.transport.getPeer()),
+                why=failure.value,
+            )
 
         layer.done.addBoth(ended)
         layer.done.addCallbacks(lambda _: protocol.makeConnection(layer), failed)

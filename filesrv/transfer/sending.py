@@ -19,7 +19,7 @@ from filesrv.transfer.pace import Bound
 __all__ = ["ChunkSending", "FileShrank", "Run", "Sending"]
 
 #: Bytes of one read.
-CHUNK_SIZE = 128 * 1024
+CHUNK_SIZE = 256 * 1024
 
 
 class FileShrank(Exception):

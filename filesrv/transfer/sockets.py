@@ -48,6 +48,7 @@ __all__ = [
     "pending_error",
     "plain_host",
     "set_read_size",
+    "set_send_limit",
     "shown_peer",
     "socket_of",
     "socket_under",
@@ -61,6 +62,12 @@ __all__ = [
 #: Bytes of one read while lines are read.  Splitting lines off a buffer takes time that
 #: grows with its square: with Twisted's 64 KiB, most of what a short command costs.
 LINE_READ_SIZE = 16 * 1024
+
+
+#: And under TLS at most.  Each byte is in three buffers there before it is in the file; of
+#: 512 KiB and more, the allocator gives them back to the system each time, and the faults of
+#: their pages take as long as the decryption.
+TLS_READ_SIZE = 256 * 1024
 
 
 def socket_of(transport: ITransport | None) -> socket.socket | None:
@@ -232,6 +239,8 @@ def no_delay(transport: Any) -> None:
 
 def set_read_size(transport: Any, size: int) -> None:
     """How many bytes one read of a connection takes at most."""
+    if is_tls(transport):
+        size = min(size, TLS_READ_SIZE)
     transport = unwrapped(transport)
     if isinstance(transport, FileDescriptor):
         transport.bufferSize = size
@@ -242,6 +251,13 @@ def unwrapped(transport: Any) -> Any:
     while isinstance(transport, ProtocolWrapper):
         transport = transport.transport
     return transport
+
+
+def set_send_limit(transport: Any, size: int) -> None:
+    """How many bytes one call gives to the kernel at most."""
+    below = unwrapped(transport)
+    if isinstance(below, FileDescriptor):
+        below.SEND_LIMIT = size
 
 
 def forward_half_close(transport: Any, protocol: Any) -> None:

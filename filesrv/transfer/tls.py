@@ -27,7 +27,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
-from filesrv.transfer.sockets import forward_half_close, half_closer
+from filesrv.transfer.sockets import forward_half_close, half_closer, set_send_limit
 
 __all__ = [
     "HANDSHAKE_WITHIN",
@@ -45,6 +45,10 @@ HANDSHAKE_WITHIN = 10.0
 #: Bytes of the largest record (RFC 8446, 5.1): no read gives more.  Replies are collected up
 #: to that size while commands are delivered, for each record costs 22 bytes and a call.
 RECORD = 16 * 1024
+
+#: Bytes that go to the kernel at once: a chunk of a download with all that its records add.
+#: Twisted's 128 KiB would send those few on their own, with a turn of the reactor.
+SEND_SIZE = 512 * 1024
 
 #: Seconds that the alert which explains a failed handshake has to leave this machine.
 ALERT_WITHIN = 2.0
@@ -133,6 +137,7 @@ class TLSLayer(ProtocolWrapper):
         directlyProvides(self, providedBy(transport))
         Protocol.makeConnection(self, transport)
         forward_half_close(transport, self)
+        set_send_limit(transport, SEND_SIZE)
         self._deadline = self._reactor.callLater(
             HANDSHAKE_WITHIN, self._refuse, CutOff("the handshake takes too long")
         )

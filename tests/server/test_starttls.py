@@ -5,9 +5,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from filesrv.server.limits import Limits
+from filesrv.server.proxied import ProxiedFactory
 from filesrv.server.secured import SecuredFactory
 from tests.support.logs import Log
 from tests.support.memory import Client, Server
@@ -283,3 +286,29 @@ def test_who_is_under_tls_may_log_in(server: Server, authority: Authority) -> No
     client.asks(b"STARTTLS")
     SecureClient(client, trusting(authority))
     assert protocol.session.secure
+
+
+def test_behind_a_proxy_the_header_comes_before_tls(server: Server, authority: Authority) -> None:
+    assert server.credentials is not None
+    inner: Any = SecuredFactory(server.reactor, server.credentials, server.factory)
+    client = server.connect(factory=ProxiedFactory(server.reactor, inner))
+    client.send(b"PROXY TCP4 203.0.113.9 198.51.100.1 5555 9000\r\n")
+    secure = SecureClient(client, trusting(authority))
+    assert secure.new().startswith(b"OK filesrv ")
+    secure.send(b"ECHO hello\n")
+    secure.half_close()
+    server.settle()
+    assert secure.new() == b"hello\n"
+    assert secure.ended
+
+
+def test_those_above_the_limit_have_no_handshake(
+    tmp_path: Path, authority: Authority, pair: Pair
+) -> None:
+    limits = Limits(connections=1)
+    server = Server(tmp_path / "root", credentials=pair.credentials(), limits=limits)
+    here = from_the_first_byte(server, authority)
+    factory = SecuredFactory(server.reactor, pair.credentials(), server.factory)
+    assert server.connect(factory=factory).closed
+    assert here.says(b"ECHO on\n") == b"on\n"
+    server.close()

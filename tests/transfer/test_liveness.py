@@ -46,7 +46,7 @@ class Watched:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     made = Watched()
-    monkeypatch.setattr(liveness, "socket_of", lambda transport: NoSocket)
+    monkeypatch.setattr(liveness, "socket_under", lambda transport: NoSocket)
     monkeypatch.setattr(liveness, "unsent", lambda sock: made.waiting)
     monkeypatch.setattr(liveness, "tcp_info", lambda sock: made.info)
     return made
@@ -297,7 +297,7 @@ class TestLackingOptions:
     ) -> None:
         monkeypatch.delattr(socket, "TCP_KEEPCNT")
         with socket.socket() as sock, capturedLogs() as events:
-            monkeypatch.setattr(liveness, "socket_of", lambda transport: sock)
+            monkeypatch.setattr(liveness, "socket_under", lambda transport: sock)
             for _ in range(3):
                 watched.another()
         said = [formatEvent(event) for event in events if "option" in event]
@@ -310,7 +310,7 @@ class TestLackingOptions:
     ) -> None:
         monkeypatch.setattr(liveness, "limit_retransmission", lambda sock, seconds: [])
         with socket.socket() as sock, capturedLogs() as events:
-            monkeypatch.setattr(liveness, "socket_of", lambda transport: sock)
+            monkeypatch.setattr(liveness, "socket_under", lambda transport: sock)
             watched.another()
 
         assert [event for event in events if "option" in event] == []

@@ -123,7 +123,7 @@ def test_probes_that_nobody_answered_say_how_it_ended(
     monkeypatch: pytest.MonkeyPatch, number: int | None
 ) -> None:
     error = None if number is None else OSError(number, "")
-    monkeypatch.setattr(sockets, "socket_of", lambda transport: socket)
+    monkeypatch.setattr(sockets, "socket_under", lambda transport: socket)
     monkeypatch.setattr(sockets, "pending_error", lambda sock: error)
     monkeypatch.setattr(sockets, "tcp_info", lambda sock: sockets.TCPInfo(5, 0, 9000, 0, 0))
 
@@ -132,7 +132,7 @@ def test_probes_that_nobody_answered_say_how_it_ended(
 
 def test_a_reset_is_one_whatever_probes_are_out(monkeypatch: pytest.MonkeyPatch) -> None:
     error = OSError(errno.ECONNRESET, "")
-    monkeypatch.setattr(sockets, "socket_of", lambda transport: socket)
+    monkeypatch.setattr(sockets, "socket_under", lambda transport: socket)
     monkeypatch.setattr(sockets, "pending_error", lambda sock: error)
     monkeypatch.setattr(sockets, "tcp_info", lambda sock: sockets.TCPInfo(1, 0, 9000, 0, 0))
 
