@@ -18,7 +18,7 @@ __all__ = ["picture", "tables"]
 _HEAD = """\
 .. Made by python -m benchmarks.performance --rst; do not edit.
 
-{form}, {rounds} rounds, on {date}, {processor}, {kernel}; {versions}.
+{form}, rounds: {rounds}, on {date}, {processor}, {kernel}; {versions}.
 
 """
 

@@ -71,21 +71,29 @@ def _measure(bench: Bench, groups: Sequence[Group], rounds: int, samples: Sample
             samples.add(group.key, row.line, {})
     failures = 0
     for number in range(rounds):
-        started = time.monotonic()
+        started, took = time.monotonic(), []
         for group, of_group in random.sample(rows, len(rows)):
             if number >= (group.most_rounds or rounds):
                 continue
+            began = time.monotonic()
             for row in random.sample(of_group, len(of_group)):
-                try:
-                    samples.add(group.key, row.line, row.measure())
-                except Exception:
-                    failures += 1
-                    print(f"{group.key}, {row.line}:", file=sys.stderr)
-                    traceback.print_exc()
-        print(
-            f"round {number + 1} of {rounds}: {time.monotonic() - started:.0f} s", file=sys.stderr
-        )
+                failures += not _measured(group, row, samples)
+            took.append(f"{group.key} {time.monotonic() - began:.0f}")
+        seconds = time.monotonic() - started
+        words = f"round {number + 1} of {rounds}: {seconds:.0f} s ({', '.join(took)})"
+        print(words, file=sys.stderr, flush=True)
     return failures
+
+
+def _measured(group: Group, row: Row, samples: Samples) -> bool:
+    """Measure one row once; whether that went well."""
+    try:
+        samples.add(group.key, row.line, row.measure())
+    except Exception:
+        print(f"{group.key}, {row.line}:", file=sys.stderr)
+        traceback.print_exc()
+        return False
+    return True
 
 
 def main() -> int:

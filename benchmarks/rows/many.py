@@ -13,7 +13,7 @@ from functools import partial
 
 from benchmarks.rows.streams import CONTENDERS
 from benchmarks.servers.base import Server
-from benchmarks.support.bench import FULL, MIB, QUICK, Bench
+from benchmarks.support.bench import FULL, GIB, MIB, QUICK, Bench
 from benchmarks.support.samples import Column, Figures, Group, Row
 from benchmarks.support.wire import PIECE, receive, send
 
@@ -95,7 +95,10 @@ def _clients_rows(bench: Bench) -> Sequence[Row]:
 
 def size_name(size: int) -> str:
     """As people say it."""
-    return f"{size // MIB} MiB" if size >= MIB else f"{size // 1024} KiB"
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB")):
+        if size >= unit:
+            return f"{size // unit} {name}"
+    return f"{size // 1024} KiB"
 
 
 def _repeats(size: int) -> int:
@@ -156,7 +159,7 @@ CLIENTS = Group(
     about="MiB/s of all together.",
     columns=tuple(Column(str(count), str(count)) for count in COUNTS),
     rows=_clients_rows,
-    most_rounds=5,
+    most_rounds=3,
 )
 
 #: All sizes of the long form and of the short one; what was not measured is not shown.
@@ -165,10 +168,10 @@ SIZES = Group(
     title="Files of all sizes",
     about="MiB/s, one file after the other in one session.",
     columns=tuple(
-        Column(f"{way} {size}", f"{size_name(size)} {way}")
+        Column(f"{way} {size}", f"{size_name(size)} {way}", "{:.3g}")
         for way in ("down", "up")
         for size in sorted({*FULL.chart, *QUICK.chart})
     ),
     rows=_sizes_rows,
-    most_rounds=5,
+    most_rounds=3,
 )
