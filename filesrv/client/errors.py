@@ -98,6 +98,10 @@ class SourceChanged(ClientError):
     """The file to upload is no longer what it was when the upload began."""
 
 
+class HeldDiffers(ClientError):
+    """What the server holds of an unfinished upload is not what is here."""
+
+
 class FetchIncomplete(ClientError):
     """What arrived is not what the server announced."""
 

@@ -20,7 +20,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from filesrv.client.connection import Connection
-from filesrv.client.errors import CannotConnect, ConnectionEnded, GaveUp, SourceChanged
+from filesrv.client.errors import CannotConnect, ConnectionEnded, GaveUp, HeldDiffers, SourceChanged
 from filesrv.transfer.liveness import LATE
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, Retry
@@ -92,7 +92,7 @@ def worth_retrying(error: Exception) -> bool:
         return error.ending is not Ending.TAKEN_OVER
     if isinstance(error, FilesrvError):
         return error.retry is not Retry.NO
-    return isinstance(error, (CannotConnect, SourceChanged))
+    return isinstance(error, (CannotConnect, HeldDiffers, SourceChanged))
 
 
 class Recovery:

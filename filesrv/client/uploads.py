@@ -10,17 +10,18 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
 from filesrv.client.batch import Batch
 from filesrv.client.connection import Connection
 from filesrv.client.digests import FileDigests
-from filesrv.client.errors import NotVerified, SourceChanged, block_words
+from filesrv.client.errors import HeldDiffers, NotVerified, SourceChanged, block_words
 from filesrv.client.journal import Journal
 from filesrv.client.recovery import Recovery
 from filesrv.client.report import Journey, Report
 from filesrv.client.sources import Source
-from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, differing_blocks
+from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, DIGEST_SIZE, differing_blocks
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.send import FileShrank
 from filesrv.wire.errors import BadChecksum, BadOffset, FilesrvError, NotFound
@@ -56,7 +57,9 @@ class Upload:
         self.anew = False
         #: Whether what the server holds has to be compared before it is gone on with.
         self.begun_before = False
-        #: Whether all of it went out once, so that it may be stored without our knowing.
+        #: Where to go on, if that is not for the server to say.
+        self.offset: int | None = None
+        #: Whether it may be stored without our knowing: all that publishes it went out.
         self.maybe_stored = False
         #: Whether a difference has been sent again.
         self.repaired = False
@@ -181,7 +184,7 @@ class Uploads:
     async def _large(
         self, connection: Connection, upload: Upload, source: Source, journey: Journey
     ) -> None:
-        offset = await self._where(connection, upload)
+        offset, upload.offset = 0 if upload.anew else upload.offset, None
         if not self._verify:
             await self._send(connection, upload, source, journey, offset)
             return
@@ -191,6 +194,7 @@ class Uploads:
                 # What went out may be part old, part new; it is sent anew, once.
                 upload.changed = True
                 raise SourceChanged(f"{upload.shown} was changed while it was sent")
+            upload.maybe_stored = True
             try:
                 await connection.commit(upload.name, upload.digests.hexdigest())
                 return
@@ -222,39 +226,35 @@ class Uploads:
             f"{upload.shown}: {block_words(blocks)} did not arrive as sent; sending again"
         )
 
-    async def _where(self, connection: Connection, upload: Upload) -> int | None:
+    def _held_there(self, connection: Connection, upload: Upload) -> Deferred[Any]:
         """
-        The offset to go on from: so far, what the server holds is what is here.  L{None}
-        to leave it to the server.
+        Ask how much the server holds of it, and the digests of that.  What is said next
+        goes out in the same breath: the answers cost no time of their own.
         """
-        if upload.anew:
-            return 0
-        if not (self._verify and upload.begun_before):
-            return None
-        while True:
-            stored = await self._stored(connection, upload)
-            if not stored:
-                return None
-            theirs = await connection.sums(upload.name)
-            await upload.digests.cover(stored, self._breathe)
-            differing = differing_blocks(upload.digests.blocks, theirs)
-            if not differing:
-                # What has come in since over the connection before counts, too.
-                return None
-            if await self._stored(connection, upload) == stored:
-                break
-        self._report.note(
-            f"{upload.shown}: {block_words(differing)} there differ from those here; "
-            f"going on from block {differing[0]}"
-        )
-        return differing[0] * BLOCK_SIZE
+        asked = (connection.stat(upload.name), connection.sums(upload.name))
+        return DeferredList(map(Deferred.fromCoroutine, asked), consumeErrors=True)
 
-    async def _stored(self, connection: Connection, upload: Upload) -> int | None:
-        """How much the server holds of it."""
-        try:
-            return (await connection.stat(upload.name)).stored
-        except NotFound:
-            return None
+    def _check_held(self, upload: Upload, start: int, outcomes: list[tuple[bool, Any]]) -> None:
+        """
+        See to it that what the server goes on from is what is here up to C{start}.
+
+        @raise HeldDiffers: it is not.
+        """
+        (stat_answered, status), (sums_answered, theirs) = outcomes
+        if not (stat_answered and sums_answered and status.stored):
+            return  # It is compared in the end all the same.
+        ours = upload.digests.blocks
+        if status.stored != start:
+            # Meanwhile, more has come in over the connection before.
+            whole = min(status.stored, start) // BLOCK_SIZE * DIGEST_SIZE
+            ours, theirs = ours[:whole], theirs[:whole]
+        differing = differing_blocks(ours, theirs)
+        if differing:
+            upload.offset = differing[0] * BLOCK_SIZE
+            raise HeldDiffers(
+                f"{upload.shown}: {block_words(differing)} there differ from those here; "
+                f"going on from block {differing[0]}"
+            )
 
     async def _send(
         self,
@@ -265,6 +265,8 @@ class Uploads:
         offset: int | None,
     ) -> None:
         begun = False
+        compares = self._verify and upload.begun_before and offset is None
+        held = self._held_there(connection, upload) if compares else None
 
         def moved(position: int) -> None:
             nonlocal begun
@@ -275,7 +277,7 @@ class Uploads:
                     self._journal.began(upload.name, source.fingerprint)
             if self._verify:
                 upload.digests.advance(position)
-            upload.maybe_stored = position == source.size
+            upload.maybe_stored = position == source.size and not self._verify
             journey.at(position)
 
         try:
@@ -288,15 +290,17 @@ class Uploads:
                 modified=source.modified,
                 if_absent=self._if_absent,
                 pace=self._pace,
-                ready=partial(self._cover, upload),
+                ready=partial(self._cover, upload, held),
                 moved=moved,
             )
         except FileShrank:
             raise SourceChanged(f"{upload.shown} has become shorter") from None
 
-    async def _cover(self, upload: Upload, start: int) -> None:
+    async def _cover(self, upload: Upload, held: Deferred[Any] | None, start: int) -> None:
         if self._verify:
             await upload.digests.cover(start, self._breathe)
+        if held is not None and start:
+            self._check_held(upload, start, await held)
 
     def _changed(self, source: Source) -> bool:
         try:
