@@ -53,7 +53,7 @@ def played(
             "TZ": "UTC",
         }
         session = Session(directory, daemon.port, variables)
-        session.special["twistd -n filesrv"] = lambda: daemon.log_lines[:6]
+        session.special["twistd -n filesrv"] = lambda: daemon.log_lines[:7]
         session.special[SERVICE_SCAN] = lambda: (
             service_scan.output().replace(str(service_scan.daemon.port), "9000").splitlines()
         )
