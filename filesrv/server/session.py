@@ -260,7 +260,7 @@ class Session:
         if is_user(user):
             self.log_in(user)
             self.shelves.events.publish(events.LoggedIn(self.who))
-            self.log("is {user} by certificate", user=user)
+            self.log("logged in by certificate")
         else:
             self.log("has a certificate for what can be no user: {name}", name=format_word(user))
 
