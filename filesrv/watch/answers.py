@@ -13,6 +13,7 @@ from twisted.internet.task import Cooperator
 
 from filesrv import __version__
 from filesrv.server.events import Who
+from filesrv.server.phases import Phase
 from filesrv.server.session import Session
 from filesrv.server.shelves import Shelves
 from filesrv.store.registry import Direction, Unfinished
@@ -54,6 +55,10 @@ class Desk:
     @property
     def now(self) -> float:
         return self.shelves.clock.seconds()
+
+    def open_sessions(self) -> list[Session]:
+        """Without those to whom the last word has been said."""
+        return [one for one in self.connections() if one.phase is not Phase.CLOSING]
 
 
 async def status(desk: Desk, asked: Values) -> Values:
@@ -112,7 +117,7 @@ def _waiting(desk: Desk, row: Unfinished) -> Values:
 
 async def clients(desk: Desk, asked: Values) -> Values:
     found = []
-    for session in desk.connections():
+    for session in desk.open_sessions():
         present = desk.ledger.present.get(session.number)
         if present is not None:
             found.append(_present(session.who, present))
@@ -121,7 +126,7 @@ async def clients(desk: Desk, asked: Values) -> Values:
 
 async def kick(desk: Desk, asked: Values) -> Values:
     target = str(asked.get("target", ""))
-    ended = [session for session in desk.connections() if target in _handles(session.who)]
+    ended = [session for session in desk.open_sessions() if target in _handles(session.who)]
     if not ended:
         raise NotUnderstood(f"nobody is connected as {target}")
     words = "an administrator ended this connection; what arrived is kept"

@@ -119,6 +119,17 @@ def test_whoever_is_kicked_can_go_on(server: Server, asking: Asking, target: str
     assert again.asks(b"UPLOAD f 5")[0].startswith("OK offset=3 length=2 last=kicked")
 
 
+def test_a_user_is_kicked_wherever_connected(server: Server, asking: Asking) -> None:
+    for number, protocol in enumerate([server.connect(), server.connect(), server.connect()]):
+        assert protocol.asks(b"ECHO here") == ["here"]
+        (session,) = (one for one in asking.desk.connections() if one.number == number + 1)
+        if number:
+            session.identify("user:ann")
+
+    assert asking("kick", target="ann") == {"ended": 2}
+    assert [one["connection"] for one in asking("clients")["clients"]] == [1]
+
+
 def test_kicking_nobody_is_said(server: Server, asking: Asking) -> None:
     assert asking("kick", target="nobody") == "nobody is connected as nobody"
 
