@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from fuzz.corpus import CORPUS, HERE, distil, inputs
+from fuzz.scene import HOME
 from fuzz.targets import NAMES, load
 
 #: libFuzzer's bounds for one input: bytes, seconds on a busy machine, MiB of memory.
@@ -70,18 +73,22 @@ def _replay(name: str) -> bool:
 
 def _fuzz(name: str, seconds: int) -> bool:
     work, found = _made(HERE / "work" / name), _made(HERE / "found" / name)
-    ran = subprocess.run(
-        [
-            *(sys.executable, "-m", "fuzz.engine", name, str(work), str(CORPUS / name)),
-            *(f"-dict={HERE / 'words.dict'}", f"-artifact_prefix={found}/", *_BOUNDS),
-            *(f"-max_total_time={seconds}", "-print_final_stats=1"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
+    command = (
+        *(sys.executable, "-m", "fuzz.engine", name, str(work), str(CORPUS / name)),
+        *(f"-dict={HERE / 'words.dict'}", f"-artifact_prefix={found}/", *_BOUNDS),
+        *(f"-max_total_time={seconds}", "-print_final_stats=1"),
     )
+    # libFuzzer ends the process without tidying up.
+    with tempfile.TemporaryDirectory(prefix="filesrv-fuzz-", dir=HOME) as home:
+        ran = subprocess.run(
+            command,
+            env={**os.environ, "TMPDIR": home},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     lines = ran.stdout.splitlines()
     told = [line.partition("stat::")[2] for line in lines if line.startswith(_TOLD)]
     print(f"{name}: {seconds} s of fuzzing; {', '.join(told)}", flush=True)

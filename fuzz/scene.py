@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +34,8 @@ _TELLING = re.compile(
 _MOST_WAITING = 512 * 1024
 _MOST_HELD = 2 * 1024 * 1024
 
-HOME = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+#: Where it all is: in memory, unless somebody wants it elsewhere.
+HOME = "/dev/shm" if os.access("/dev/shm", os.W_OK) and "TMPDIR" not in os.environ else None
 
 
 class Scene:
@@ -50,7 +50,8 @@ class Scene:
         reactor: MemoryReactor | None = None,
         limits: Limits = DEFAULTS,
     ) -> None:
-        self.place = Path(tempfile.mkdtemp(prefix="filesrv-fuzz-", dir=HOME))
+        self._home = tempfile.TemporaryDirectory(prefix="filesrv-fuzz-", dir=HOME)
+        self.place = Path(self._home.name)
         self.outside = self.place / "outside"
         self.server = Server(self.place / "root", access=access, reactor=reactor, limits=limits)
         self._guarded = access is not None
@@ -62,7 +63,7 @@ class Scene:
     def close(self) -> None:
         """Leave nothing."""
         self.server.close()
-        shutil.rmtree(self.place)
+        self._home.cleanup()
 
     def prepare(self) -> None:
         """The same root each time, with links that lead out, and what is no file."""

@@ -9,7 +9,6 @@ answers, a NUL between one answer and the next.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -60,11 +59,8 @@ def check(data: bytes) -> None:
     """
     if len(data) < 2:
         return
-    place = Path(tempfile.mkdtemp(prefix="filesrv-fuzz-", dir=HOME))
-    try:
-        _run(place, data[0], data[1], data[2:])
-    finally:
-        shutil.rmtree(place)
+    with tempfile.TemporaryDirectory(prefix="filesrv-fuzz-", dir=HOME) as place:
+        _run(Path(place), data[0], data[1], data[2:])
 
 
 def _run(place: Path, which: int, how: int, script: bytes) -> None:

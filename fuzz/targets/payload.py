@@ -13,12 +13,18 @@ from collections.abc import Iterator
 from fuzz.scene import Scene, watched
 from tests.support.memory import Client
 
-__all__ = ["check"]
+__all__ = ["check", "close"]
 
 _BEHIND = b"ECHO behind\n"
 
-_scene: list[Scene] = []
+_scenes: list[Scene] = []
 _names = itertools.count()
+
+
+def close() -> None:
+    """Leave nothing."""
+    while _scenes:
+        _scenes.pop().close()
 
 
 def check(data: bytes) -> None:
@@ -27,9 +33,9 @@ def check(data: bytes) -> None:
     """
     if len(data) < 8:
         return
-    if not _scene:
-        _scene.append(Scene())
-    scene = _scene[0]
+    if not _scenes:
+        _scenes.append(Scene())
+    scene = _scenes[0]
     if next(_names) % 200 == 0:
         scene.prepare()
     try:
@@ -37,7 +43,7 @@ def check(data: bytes) -> None:
             _upload(scene, data[:8], data[8:])
             scene.check_outside()
     except BaseException:
-        _scene.clear()
+        _scenes.clear()
         raise
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fuzz.corpus import CORPUS, inputs
 from fuzz.script import Step, read_script, write_script
-from fuzz.targets import NAMES, limits, load, login, session
+from fuzz.targets import NAMES, limits, load, login, payload, session
 from tests.fuzz.pieces import pieces
 
 
@@ -25,6 +25,7 @@ def _leave_nothing() -> Iterator[None]:
     session.conversations.close()
     login.conversations.close()
     limits.conversations.close()
+    payload.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
