@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -104,6 +105,8 @@ def main() -> int:
     # Programs that are installed have their bytecode; so shall those that are measured.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     raise_limits()
+    # Whoever stops it leaves no server and no file behind, either.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     samples = Samples()
     if CLIENT == SERVER:
         print("there is one core only, for servers and clients", file=sys.stderr)
