@@ -16,11 +16,13 @@ from filesrv.wire.endings import Ending
 from filesrv.wire.errors import (
     BY_CODE,
     FilesrvError,
+    Idle,
     Internal,
     NoSpace,
     NotFound,
     Retry,
     ShuttingDown,
+    TooManyConnections,
 )
 from filesrv.wire.replies import MalformedReply
 
@@ -403,7 +405,9 @@ def test_no_patience_runs_out_while_this_process_is_stopped(before: int) -> None
     assert last.asks_at - START == pytest.approx(before + 1000 + 90, abs=0.2)
 
 
-@pytest.mark.parametrize("error", [ShuttingDown(), NoSpace(), Internal()])
+@pytest.mark.parametrize(
+    "error", [ShuttingDown(), NoSpace(), Internal(), TooManyConnections(), Idle()]
+)
 def test_what_the_server_says_to_try_later_is_tried_later(error: FilesrvError) -> None:
     patient = Patient()
 

@@ -98,6 +98,21 @@ def test_quit_ends_it_whatever_follows(user: Commands) -> None:
     assert out == "one\n"
 
 
+def test_who_was_idle_for_too_long_notices_nothing(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "root", "--idle-timeout=1") as daemon:
+        user = Commands(tmp_path, daemon)
+        with user.start("shell", stdin=-1) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(b"echo one\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"one\n"
+            daemon.wait_for_log("left: idle")
+            out, err = process.communicate(b"echo two\n")
+
+    assert (out, err) == (b"two\n", b"")
+
+
 def test_a_connection_that_was_lost_meanwhile_is_made_anew(user: Commands) -> None:
     with user.start("shell", stdin=-1) as process:
         assert process.stdin is not None

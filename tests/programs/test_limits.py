@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import selectors
-import socket
 import time
 from pathlib import Path
 
 from tests.support.conversation import Conversation
 from tests.support.daemon import PATIENCE, Daemon
+from tests.support.flood import Flood
 
 RATE = 1_000_000
 SIZE = 500_000
@@ -62,35 +62,13 @@ def test_many_more_connections_than_may_be_leave_it_serving_those_it_took(tmp_pa
     """The documented command tries 20,000; see docs/limits.rst."""
     with Daemon(tmp_path / "root", "--max-connections=50") as daemon:
         (daemon.root / "a").write_bytes(b"hello")
-        sockets = []
-        for number in range(400):
-            sockets.append(socket.socket())
-            sockets[-1].bind((f"127.0.1.{number % 20 + 1}", 0))
-            sockets[-1].setblocking(False)
-            sockets[-1].connect_ex(("127.0.0.1", daemon.port))
-        greetings = [first_line(each) for each in sockets]
-        taken = [each for each, said in zip(sockets, greetings, strict=True) if said[:2] == b"OK"]
-        assert len(taken) == 50
-        assert {said for said in greetings if said[:2] != b"OK"} == {
-            b"ERR TOO_MANY_CONNECTIONS limit=50 the server has all that it takes\r\n"
-        }
-        for each in taken:
-            each.sendall(b"DOWNLOAD a\n")
-            assert first_line(each).startswith(b"OK offset=0 length=5 ")
-        for each in sockets:
-            each.close()
+        flood = Flood(daemon.port, 400)
+        flood.connect()
+        refusal = "ERR TOO_MANY_CONNECTIONS limit=50 the server has all that it takes"
+        assert flood.said == {"OK": 50, refusal: 350}
+        assert len(flood.serve("a")) == 50
+        flood.close()
         daemon.wait_for_log("left: ", count=50)
         with Conversation(daemon.port) as client:
             assert client.ask("ECHO again") == "again"
         assert sum("turned away" in line for line in daemon.log_lines) <= 2
-
-
-def first_line(client: socket.socket) -> bytes:
-    client.setblocking(True)
-    client.settimeout(PATIENCE)
-    line = b""
-    while not line.endswith(b"\n"):
-        more = client.recv(1)
-        assert more, line
-        line += more
-    return line
