@@ -213,7 +213,8 @@ class Client:
         self.protocol: Any = (factory or server.factory).buildProtocol(address)
         self.transport = _ServerEnd(server.reactor, self.protocol, self)
         self.protocol.makeConnection(self.transport)
-        self.transport.startReading()
+        if not self.transport.disconnected:  # by being turned away
+            self.transport.startReading()
 
     def send(self, *data: bytes) -> None:
         """Put bytes on their way, each argument as a read of its own."""
