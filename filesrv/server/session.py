@@ -257,12 +257,17 @@ class Session:
         user = self._connection.certified_user
         if user is None:
             return
-        if is_user(user):
-            self.log_in(user)
-            self.shelves.events.publish(events.LoggedIn(self.who))
-            self.log("logged in by certificate")
-        else:
+        if not is_user(user):
             self.log("has a certificate for what can be no user: {name}", name=format_word(user))
+            return
+        try:
+            self.log_in(user)
+        except FilesrvError as error:  # There is no room for a home.
+            self._refuse(error)
+            self.close()
+            return
+        self.shelves.events.publish(events.LoggedIn(self.who))
+        self.log("logged in by certificate")
 
     def identify(self, client: str) -> None:
         if self.user is None:
