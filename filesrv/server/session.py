@@ -335,7 +335,7 @@ class Session:
 
     def log(self, format: str, **fields: object) -> None:
         who = "client {peer}: " if self.user is None else "client {peer}, user {user}: "
-        self._log.info(who + format, peer=self.peer, user=self.user, **fields)
+        self._log.info(who + format, **{"peer": self.peer, "user": self.user, **fields})
 
     def close(self) -> None:
         self._enter(Event.CLOSE)
