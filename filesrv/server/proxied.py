@@ -19,6 +19,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
+from filesrv.server.gate import TurnedAway
 from filesrv.wire.proxy import ProxyHeader, read_proxy_header
 
 __all__ = ["ProxiedEndpoint", "ProxiedFactory", "ProxiedProtocol"]
@@ -57,7 +58,8 @@ class ProxiedProtocol(ProtocolWrapper):
             self._stop_waiting()
             # Only now is it known whose it is, and so whether there is room for it.
             self.wrappedProtocol = self.factory.wrappedFactory.buildProtocol(self.getPeer())
-            self.wrappedProtocol.makeConnection(self)  # type: ignore[arg-type]
+            refused = isinstance(self.wrappedProtocol, TurnedAway)
+            self.wrappedProtocol.makeConnection(self.transport if refused else self)  # type: ignore[arg-type]
             if self._header.rest:
                 self.wrappedProtocol.dataReceived(self._header.rest)
 
@@ -99,6 +101,9 @@ class ProxiedFactory(WrappingFactory[ProxiedProtocol]):
     def __init__(self, reactor: Any, wrapped: Factory) -> None:
         super().__init__(wrapped)  # type: ignore[no-untyped-call]
         self.reactor = reactor
+
+    def buildProtocol(self, addr: IAddress | None) -> ProxiedProtocol:
+        return ProxiedProtocol(self, Protocol())  # until the header has been read
 
 
 class ProxiedEndpoint:

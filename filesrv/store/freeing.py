@@ -25,6 +25,10 @@ LARGE = 64 * 1024 * 1024
 #: Bytes that are freed at a time, in 3 to 5 ms on ext4.
 SLICE = 16 * 1024 * 1024
 
+#: Files that are held open for it at most: descriptors are for clients.  What comes beyond
+#: is freed at once.
+MOST = 32
+
 
 class Freeing:
     """
@@ -46,7 +50,8 @@ class Freeing:
     @contextmanager
     def unnamed(self, directory: int, leaf: str) -> Iterator[None]:
         """Around what takes its name from a file, if there is one."""
-        descriptor = _hold(directory, leaf)
+        full = len(self._descriptors) >= MOST
+        descriptor = None if full else _hold(directory, leaf)
         try:
             yield
         finally:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tests.support.conversation import Conversation
-from tests.support.daemon import PATIENCE, Daemon
+from tests.support.daemon import LOOPBACK, PATIENCE, Daemon
 from tests.support.flood import Flood
 
 RATE = 1_000_000
@@ -72,3 +72,21 @@ def test_many_more_connections_than_may_be_leave_it_serving_those_it_took(tmp_pa
         with Conversation(daemon.port) as client:
             assert client.ask("ECHO again") == "again"
         assert sum("turned away" in line for line in daemon.log_lines) <= 2
+
+
+def test_behind_a_proxy_the_addresses_count_that_it_tells(tmp_path: Path) -> None:
+    port = f"haproxy:{LOOPBACK}"
+    with Daemon(tmp_path / "root", "--max-connections-per-address=1", ports=[port]) as daemon:
+
+        def told(host: str) -> tuple[Conversation, str]:
+            client = Conversation(daemon.port, greeted=False)
+            client.send(f"PROXY TCP4 {host} 192.0.2.1 4711 9000\r\n".encode())
+            return client, client.line()
+
+        (first, greeting), (second, refusal) = told("192.0.2.7"), told("192.0.2.7")
+        third, other_greeting = told("192.0.2.8")
+        with first, second, third:
+            assert (greeting[:2], other_greeting[:2]) == ("OK", "OK")
+            assert refusal == ("ERR TOO_MANY_CONNECTIONS limit=1 your address has all that it may")
+            assert second.line() == ""
+            assert first.ask("ECHO served") == "served"
