@@ -47,8 +47,6 @@ class Visitor:
         @raise BadName: a name can be nobody's.
         @raise Denied: a right is missing.
         """
-        if not needs:
-            return command
         missing = ("",) * (len(needs) - len(command.arguments))
         arguments = [*command.arguments, *missing]
         for index, need in enumerate(needs):

@@ -131,15 +131,14 @@ class Hearing:
         now = self._silent_since = self._patience.clock.seconds()
         if not lines:
             return
+        ends_lines = b"\n" in data
+        if ends_lines:
+            self._began = inf
         if data.endswith(b"\n"):
             self._line_began = inf
-        elif self._line_began == inf or b"\n" in data:
+        elif self._line_began == inf or ends_lines:
             self._line_began = now
             self.look_at = min(self.look_at, now + self._patience.limits.line_timeout)
-
-    def line_came(self) -> None:
-        """Among those bytes there was a whole line."""
-        self._began = inf
 
     def payload_ended(self) -> None:
         """What came last was no line that has begun."""

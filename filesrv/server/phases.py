@@ -15,7 +15,7 @@ class Phase(enum.Enum):
     READY = enum.auto()
     """The next line is a command."""
     BUSY = enum.auto()
-    """A command is being answered; lines wait."""
+    """A command is being answered over more than one turn; lines wait."""
     RECEIVING = enum.auto()
     """Bytes are the payload of an upload."""
     SENDING = enum.auto()
@@ -66,6 +66,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     Phase.READY: {
         Event.COMMAND: Phase.BUSY,
         Event.LONG_LINE: Phase.SKIPPING_LINE,
+        Event.SKIP: Phase.SKIPPING_PAYLOAD,
         **_ALWAYS,
     },
     Phase.BUSY: {

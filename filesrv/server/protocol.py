@@ -81,14 +81,15 @@ class FilesrvProtocol(LineReceiver):
         forward_half_close(self.transport, self)
         no_delay(self.transport)
         set_read_size(self.transport, LINE_READ_SIZE)
+        self._peer = self.factory.liveness.watch(self.transport, self._expected, self.session.end)
         self._outflow = Outflow(
             self.transport,
             self._reactor,
             full=lambda: self._hold("unread replies"),
             drained=lambda: self._release("unread replies"),
             lost=self._examine,
+            written=self._peer.wake,
         )
-        self._peer = self.factory.liveness.watch(self.transport, self._expected, self.session.end)
         self._hearing = self.factory.patience.hear(self)
         self.session.connected()
 
@@ -98,7 +99,7 @@ class FilesrvProtocol(LineReceiver):
         if self._receiving:  # Called by what this very call delivered.
             super().dataReceived(data)
             return
-        self._receiving = True
+        self._receiving = self._outflow.gathering = True
         try:
             super().dataReceived(data)
             while self._over_long:
@@ -106,6 +107,7 @@ class FilesrvProtocol(LineReceiver):
                 super().dataReceived(data)
         finally:
             self._receiving = False
+            self._outflow.flush()
         self._adjust_reading(bool(data))
         self._check_half_closed()
 
@@ -123,7 +125,6 @@ class FilesrvProtocol(LineReceiver):
             self.transport.pauseProducing()
 
     def lineReceived(self, line: bytes) -> None:
-        self._hearing.line_came()
         self.session.line_received(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -197,13 +198,13 @@ class FilesrvProtocol(LineReceiver):
     async def start_tls(self) -> None:
         credentials = self.factory.credentials
         assert credentials is not None
+        self._outflow.flush()
         layer = start_tls(self._reactor, self, credentials.context, server_side=True)
         self._outflow.over(layer)
         await layer.done
 
     def write(self, data: bytes) -> None:
-        self.transport.write(data)
-        self._peer.wake()
+        self._outflow.write(data)
 
     def hold(self) -> None:
         self._hold("busy")

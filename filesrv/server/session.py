@@ -123,7 +123,6 @@ class Session:
             line, self._subnegotiating = strip_telnet(line, self._subnegotiating)
         word, text = split_verb(line)
         if word:
-            self._enter(Event.COMMAND)
             self._perform(word, text, len(line))
 
     def line_too_long(self) -> None:
@@ -352,8 +351,8 @@ class Session:
             self._fail(Failure(), verb, text)
             return
         if pending is None:
-            self._enter(Event.ANSWERED)
             return
+        self._enter(Event.COMMAND)
         self._connection.hold()
         self._turn_started = self.shelves.clock.seconds()
         done = Deferred.fromCoroutine(pending)
@@ -364,11 +363,13 @@ class Session:
     ) -> Coroutine[Any, Any, None] | None:
         if length > MAX_LINE:
             raise LineTooLong
-        self.shelves.draining.admit(self.number, word)
+        if self.shelves.draining.on:
+            self.shelves.draining.admit(self.number, word)
         if verb is None:
             raise UnknownCommand
-        if not verb.open:
-            self.visitor.check_known(verb.names)
+        if verb.open:  # and has no names
+            return verb.run(self, verb.syntax.bind(word, text))
+        self.visitor.check_known(verb.names)
         return verb.run(self, self.visitor.admit(verb.syntax.bind(word, text), verb.names))
 
     def _answered(self, _: object = None) -> None:

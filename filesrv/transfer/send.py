@@ -20,6 +20,9 @@ from filesrv.transfer.sockets import is_tls, socket_of, socket_under, unsent
 
 __all__ = ["ChunkSending", "FileShrank", "Outflow", "Run", "SendfileSending", "Sending"]
 
+#: Bytes of replies that are gathered before they go to the transport all the same.
+GATHERED = 4 * 1024
+
 
 @implementer(IPushProducer, IPullProducer)
 class Outflow:
@@ -31,7 +34,11 @@ class Outflow:
     costs one transport buffer (64 KiB) and one reply.
 
     @ivar ready: whether the transport takes more without growing its buffer.
+    @ivar gathering: whether replies wait for L{flush}, because more of them will follow
+        at once: each write to the transport costs as much as a small command.
     """
+
+    gathering = False
 
     def __init__(
         self,
@@ -40,23 +47,46 @@ class Outflow:
         full: Callable[[], None],
         drained: Callable[[], None],
         lost: Callable[[], None],
+        written: Callable[[], None] = lambda: None,
     ) -> None:
         """
+        @param written: called when replies have gone to the transport.
         @param lost: called when the connection has ended and its socket can still be
             asked about that.
         """
         self._transport = transport
         self._reactor = reactor
-        self._full, self._drained, self._lost = full, drained, lost
+        self._full, self._drained = full, drained
+        self._lost, self._written = lost, written
         self._sending: Sending | None = None
         self._sent = self._delivered = 0
         self._waiting: list[Deferred[None]] = []
+        self._gathered: list[bytes] = []
+        self._gathered_size = 0
         self._open = self.ready = True
         transport.registerProducer(self, True)
 
     def over(self, transport: Any) -> None:
         """From here on what goes out goes through a layer on the transport."""
         self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        """Send a reply."""
+        self._gathered.append(data)
+        self._gathered_size += len(data)
+        if not self.gathering or self._gathered_size >= GATHERED:
+            self._hand_on()
+
+    def flush(self) -> None:
+        """Gather no more, and send what was gathered."""
+        self.gathering = False
+        if self._gathered:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        gathered, self._gathered, self._gathered_size = self._gathered, [], 0
+        self._transport.write(b"".join(gathered))
+        self._written()
 
     @property
     def delivered(self) -> int:
@@ -88,6 +118,7 @@ class Outflow:
         @raise OSError: reading, or the connection, failed.
         @raise ConnectionLost: the connection ended.
         """
+        self.flush()
         self._sent = 0
         if run.length == 0:
             return
@@ -140,6 +171,7 @@ class Outflow:
 
         @raise ConnectionLost: it will not.
         """
+        self.flush()
         if not self._open:
             raise ConnectionLost
         if not self.ready:
@@ -149,6 +181,7 @@ class Outflow:
 
     def close(self) -> None:
         """Let go of the transport: it can only close when it has no producer."""
+        self.flush()
         if self._open:
             self._measure()
             self._open = False

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -67,6 +68,9 @@ class Word(NamedTuple):
         return self.text if self.key is None else f"{self.key}={self.text}"
 
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
 class Command(NamedTuple):
     """
     One command, its words put where its verb's L{Syntax} wants them.
@@ -79,7 +83,7 @@ class Command(NamedTuple):
 
     verb: str
     arguments: tuple[str, ...] = ()
-    options: Mapping[str, str] = MappingProxyType({})
+    options: Mapping[str, str] = _NONE
     text: bytes = b""
 
     def argument(self, index: int) -> str | None:
@@ -110,7 +114,7 @@ class Syntax:
         @raise BadArguments: too few or too many, an unknown option, a broken quote.
         """
         if self.bare:
-            return Command(verb, text=text)
+            return Command(verb, (), _NONE, text)
         arguments: list[str] = []
         options: dict[str, str] = {}
         for word in words(text):
@@ -144,7 +148,12 @@ def split_verb(line: bytes) -> tuple[str, bytes]:
     if not verb or b"\t" in verb:
         line = line.lstrip(b" \t")
         verb, _, text = line.partition(b"\t" if b"\t" in line.partition(b" ")[0] else b" ")
-    return verb.decode("ascii", "replace").upper(), text
+    return _capitals(verb), text
+
+
+@lru_cache(maxsize=256)
+def _capitals(verb: bytes) -> str:
+    return verb.decode("ascii", "replace").upper()
 
 
 def words(text: bytes) -> Iterator[Word]:

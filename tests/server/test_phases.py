@@ -11,6 +11,7 @@ from filesrv.server.phases import TRANSITIONS, Event, Phase, WrongPhase, next_ph
 #: Written down by hand once more, so that a slip in the table does not go unnoticed.
 FOLLOWS = {
     ("READY", "COMMAND"): "BUSY",
+    ("READY", "SKIP"): "SKIPPING_PAYLOAD",
     ("READY", "LONG_LINE"): "SKIPPING_LINE",
     ("BUSY", "ANSWERED"): "READY",
     ("BUSY", "RECEIVE"): "RECEIVING",

@@ -15,6 +15,7 @@ from filesrv.server.commands import COMMANDS, Verb
 from filesrv.server.port import Port
 from filesrv.server.session import BATCH
 from filesrv.store.partials import Partial
+from filesrv.transfer.send import GATHERED
 from filesrv.transfer.sockets import LINE_READ_SIZE
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import ShuttingDown
@@ -342,10 +343,11 @@ class TestAsyncVerbs:
 
 
 #: What one connection may hold of replies that nobody reads: Twisted's buffer, which is
-#: full at 64 KiB, and the reply, or the piece of a long one, that filled it.
+#: full at 16 KiB, replies that are gathered, and the reply, or the piece of a long one,
+#: that filled it.
 LONGEST_REPLY = MAX_LINE + 2
 LONGEST_PIECE = BATCH * (2 * MAX_NAME + 60)
-BOUND = LINE_READ_SIZE + LONGEST_REPLY
+BOUND = LINE_READ_SIZE + GATHERED + LONGEST_REPLY
 
 
 class TestGreedyPeers:
@@ -373,7 +375,7 @@ class TestGreedyPeers:
             (b"DOWNLOAD small\n", BOUND),
             (b"STAT small\n", BOUND),
             (b"z" * 5000 + b"\n", BOUND),
-            (b"LIST many\n", LINE_READ_SIZE + LONGEST_PIECE),
+            (b"LIST many\n", LINE_READ_SIZE + GATHERED + LONGEST_PIECE),
             # Answered, too, but by a reply that is not waited for.
             (b"\xff\xfd\x06\n", BOUND),
         ],
