@@ -144,3 +144,16 @@ def test_an_upload_that_is_discarded_is_freed_too(server: Server) -> None:
     server.settle()
     places = open_descriptors(server.root).values()
     assert not [place for place in places if place.endswith("(deleted)")]
+
+
+def test_only_so_many_files_are_held_open_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freeing, "MOST", 2)
+    made = Freeing()
+    for number in range(4):
+        (tmp_path / str(number)).write_bytes(CONTENT)
+        unlinking(tmp_path / str(number), made)
+
+    assert len(open_descriptors(tmp_path)) == 2
+    made.close()
