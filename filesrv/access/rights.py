@@ -20,6 +20,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -58,6 +59,9 @@ _WORDS = {
 
 #: Everybody who has logged in, and whom no other line of a directory is about.
 EVERYBODY = "*"
+
+#: Categories of what ends lines or steers terminals; no fault could be told in one line.
+_UNSEEN = frozenset({"Cc", "Zl", "Zp"})
 
 _SEPARATORS = re.compile(r"[,\s]+")
 
@@ -177,6 +181,8 @@ class _Reading:
         """
         if not line or line.startswith("#"):
             return
+        if any(unicodedata.category(each) in _UNSEEN for each in line.replace("\t", " ")):
+            raise ValueError("something stands here that cannot be seen")
         if line.startswith("["):
             self._heading(line)
             return

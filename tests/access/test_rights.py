@@ -118,3 +118,11 @@ def test_a_fault_is_said_with_its_file(tmp_path: Path) -> None:
     file.write_bytes(b"[/]\n\xff = read")
     with pytest.raises(WrongRights, match="UTF-8"):
         read_rights(str(file))
+
+
+@pytest.mark.parametrize("unseen", ["\x0b", "\x1b[2J", "\x85", "\u2028"])
+def test_what_cannot_be_seen_is_a_fault_and_is_not_repeated(unseen: str) -> None:
+    with pytest.raises(WrongRights) as refused:
+        parse_rights(f"[/]\n@st{unseen}aff = read\n")
+
+    assert str(refused.value) == "line 2: something stands here that cannot be seen"
