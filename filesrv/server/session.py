@@ -15,15 +15,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from filesrv import __version__
-from filesrv.access.users import is_user
-from filesrv.access.visitor import Visitor
 from filesrv.server import events
+from filesrv.server.caller import Caller
 from filesrv.server.commands import COMMANDS, Verb
 from filesrv.server.events import Who
+from filesrv.server.last_words import DEAD, LAST_WORDS
 from filesrv.server.phases import Event, Phase, next_phase
 from filesrv.server.port import Connection, ConnectionEnded, PayloadCut
 from filesrv.server.shelves import Shelves
@@ -35,15 +34,11 @@ from filesrv.wire.endings import Ending
 from filesrv.wire.errors import (
     BadArguments,
     FilesrvError,
-    Idle,
     Internal,
     LineTooLong,
-    ShuttingDown,
-    Stalled,
-    TakenOver,
     UnknownCommand,
 )
-from filesrv.wire.grammar import MAX_LINE, format_word, split_verb
+from filesrv.wire.grammar import MAX_LINE, split_verb
 from filesrv.wire.replies import err, ok
 from filesrv.wire.telnet import IAC, strip_telnet, timing_marks
 
@@ -62,37 +57,16 @@ CLOSE_WITHIN = 10.0
 #: Lines of a long reply that are written at a time.
 BATCH = 256
 
-#: What is said to a peer whose connection is ended for a reason of ours.
-_LAST_WORDS: dict[Ending, type[FilesrvError]] = {
-    Ending.TAKEN_OVER: TakenOver,
-    Ending.SERVER_STOPPED: ShuttingDown,
-    Ending.STALLED: Stalled,
-    Ending.KICKED: ShuttingDown,
-    Ending.IDLE: Idle,
-}
 
-#: Endings after which nobody is there to read a last reply.
-_DEAD = frozenset({Ending.DEAD_KEEPALIVE, Ending.DEAD_UNACKNOWLEDGED})
-
-
-class Session:
+class Session(Caller):
     """
     One connection's conversation; to a verb, its L{filesrv.server.port.Port}.
 
-    @ivar number: of the connection.
-    @ivar client: whose transfers these are.
-    @ivar peer: address and port, for the log, which never holds a client's token.
     @ivar ending: why the connection ended, as soon as that is known.
     """
 
-    _log = Logger()
-
     def __init__(self, connection: Connection, shelves: Shelves, who: Who) -> None:
-        self.shelves = shelves
-        self.number = who.number
-        self.client = self._first_client = who.client
-        self.peer = who.peer
-        self.visitor = Visitor(shelves.access)
+        super().__init__(shelves, who)
         self.phase = Phase.READY
         self.ending: Ending | None = None
         self._connection = connection
@@ -179,7 +153,7 @@ class Session:
 
         @param refusal: what is said, where more can be said than what the ending says.
         """
-        if self.phase is Phase.CLOSING and ending in (_DEAD | {Ending.STALLED}):
+        if self.phase is Phase.CLOSING and ending in (DEAD | {Ending.STALLED}):
             self._connection.abort()
         if self.phase in (Phase.CLOSING, Phase.CLOSED):
             return
@@ -187,12 +161,12 @@ class Session:
         if ending is Ending.TAKEN_OVER:
             self.shelves.events.publish(events.TakenOver(self.who))
         in_payload = self.phase in (Phase.SENDING, Phase.SECURING)
-        if not in_payload and ending in _LAST_WORDS:
+        if not in_payload and ending in LAST_WORDS:
             self._eol = b"\r\n"
-            self._refuse(refusal or _LAST_WORDS[ending]())
+            self._refuse(refusal or LAST_WORDS[ending]())
         self._enter(Event.CLOSE)
         self._end_receiving(ConnectionEnded(ending))
-        if ending in _DEAD or (in_payload and ending is not Ending.SERVER_STOPPED):
+        if ending in DEAD or (in_payload and ending is not Ending.SERVER_STOPPED):
             self._connection.abort()
         else:
             self._connection.close(CLOSE_WITHIN)
@@ -210,15 +184,6 @@ class Session:
         return self._skip if self.phase is Phase.SKIPPING_PAYLOAD else None
 
     # What a verb may do.
-
-    @property
-    def who(self) -> Who:
-        return Who(self.number, self.client, self.peer)
-
-    @property
-    def user(self) -> str | None:
-        """Who logged in, if anybody has."""
-        return self.visitor.user
 
     @property
     def secure(self) -> bool:
@@ -247,36 +212,21 @@ class Session:
             self.log("no TLS: {why}", why=error.words)
             raise ConnectionEnded(Ending.REFUSED) from None
         self._enter(Event.SECURED)
-        self.visitor, self.client = Visitor(self.shelves.access), self._first_client
+        self.forget()
         self._subnegotiating = False
         self.log("under {tls}", tls=self.tls)
         self._believe_certificate()
 
     def _believe_certificate(self) -> None:
-        user = self._connection.certified_user
-        if user is None:
-            return
-        if not is_user(user):
-            self.log("has a certificate for what can be no user: {name}", name=format_word(user))
-            return
         try:
-            self.log_in(user)
+            self.believe(self._connection.certified_user)
         except FilesrvError as error:  # There is no room for a home.
             self._refuse(error)
             self.close()
-            return
-        self.shelves.events.publish(events.LoggedIn(self.who))
-        self.log("logged in by certificate")
-
-    def identify(self, client: str) -> None:
-        if self.user is None:
-            self.client = client
 
     def log_in(self, user: str) -> None:
         self._check_open()
-        self.shelves.make_home(user)
-        self.visitor.user = user
-        self.client = f"user:{user}"
+        super().log_in(user)
 
     def reply(self, words: str = "", **fields: object) -> None:
         self.reply_bare(ok(words, **fields))
@@ -331,10 +281,6 @@ class Session:
             await deferLater(self.shelves.clock, 0)
             self._turn_started = self.shelves.clock.seconds()
             self._check_open()
-
-    def log(self, format: str, **fields: object) -> None:
-        who = "client {peer}: " if self.user is None else "client {peer}, user {user}: "
-        self._log.info(who + format, **{"peer": self.peer, "user": self.user, **fields})
 
     def close(self) -> None:
         self._enter(Event.CLOSE)
