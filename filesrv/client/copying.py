@@ -216,6 +216,7 @@ async def _fetch(session: Session, report: Lines, downloads: Sequence[Download])
         str(session.server),
         pace=session.pace(),
         verify=session.settings.verify,
+        flushing=session.flushing,
     )
     await runs.run(downloads)
 

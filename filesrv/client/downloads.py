@@ -19,6 +19,7 @@ from filesrv.client.places import Place
 from filesrv.client.recovery import Recovery
 from filesrv.client.report import Journey, Report
 from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, differing_blocks
+from filesrv.transfer.flushing import Flushing
 from filesrv.transfer.pace import Pace
 from filesrv.wire.errors import BadOffset, Changed, NotFound
 from filesrv.wire.grammar import format_word
@@ -73,8 +74,10 @@ class Downloads:
         *,
         pace: Pace | None = None,
         verify: bool = True,
+        flushing: Flushing | None = None,
     ) -> None:
         """
+        @param flushing: puts files on disk; one after the other if it is left out.
         @param server: whose files these are, for the notes beside partial files.
         @param verify: whether a file gets its name only when its digest agrees.
         """
@@ -85,6 +88,7 @@ class Downloads:
         self._server = server
         self._pace = pace
         self._boot = boot_id()
+        self._flushing = flushing or Flushing()
 
     async def run(self, downloads: Iterable[Download]) -> None:
         """
@@ -111,7 +115,7 @@ class Downloads:
             partial.discard()
             raise
         try:
-            partial.publish()
+            await partial.publish(self._flushing)
         except FetchIncomplete:
             partial.discard()
             raise

@@ -21,6 +21,7 @@ from filesrv.client.digests import FileDigests
 from filesrv.client.errors import Busy, FetchIncomplete
 from filesrv.client.places import Place
 from filesrv.client.state import write_whole
+from filesrv.transfer.flushing import Flushing
 from filesrv.wire.names import MAX_PART
 from filesrv.wire.replies import MalformedReply
 from filesrv.wire.times import NANOSECONDS
@@ -222,10 +223,11 @@ class PartialDownload:
         """A sink for bytes from C{offset} on that are to stand there instead."""
         return Replacement(self._descriptor, offset)
 
-    def publish(self) -> None:
+    async def publish(self, flushing: Flushing) -> None:
         """
         Give the file its name, with the server's time, all of it or not at all.
 
+        @param flushing: puts it on disk, while others are fetched.
         @raise FetchIncomplete: it is not all here.
         @raise OSError: the disk failed.
         """
@@ -234,10 +236,10 @@ class PartialDownload:
             raise FetchIncomplete(f"{self._place.shown} is not all here")
         if head.modified is not None:
             os.utime(self._descriptor, ns=(head.modified, head.modified))
-        os.fsync(self._descriptor)
+        await flushing.flush(self._descriptor)
         directory = self._place.directory
         os.rename(self._path, self._place.leaf, src_dir_fd=directory, dst_dir_fd=directory)
-        os.fsync(directory)
+        await flushing.flush(directory)
         if head.size > WITHOUT_NOTE:
             self._remove_note()
             self._remove_digests()

@@ -5,6 +5,7 @@ What a command works with: the server, the console, the user's state and setting
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,6 +20,7 @@ from filesrv.client.lines import Lines
 from filesrv.client.recovery import Decide, Recovery, Trouble, always, never
 from filesrv.client.settings import Settings
 from filesrv.client.state import State
+from filesrv.transfer.flushing import Flushing, flushing
 from filesrv.transfer.liveness import Liveness
 from filesrv.transfer.pace import Pace
 
@@ -78,6 +80,11 @@ class Session:
     async def leave(self) -> None:
         """Part from the server in order."""
         await self.recovery.close()
+
+    @cached_property
+    def flushing(self) -> Flushing:
+        """What puts downloads on disk."""
+        return flushing(self.reactor)
 
     def report(self, lines_to_stderr: bool = False) -> Lines:
         """What transfers tell; the caller closes it."""

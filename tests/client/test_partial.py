@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from filesrv.client.answers import FetchHead
 from filesrv.client.errors import Busy, FetchIncomplete
 from filesrv.client.partial import WITHOUT_NOTE, PartialDownload
 from filesrv.client.places import place_at
+from filesrv.transfer.flushing import Flushing
 from filesrv.wire.replies import MalformedReply
 
 SIZE = WITHOUT_NOTE + 1000
@@ -34,6 +37,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "f"
 
 
+def publish(partial: PartialDownload) -> None:
+    outcome: list[Any] = []
+    Deferred.fromCoroutine(partial.publish(Flushing())).addBoth(outcome.append)
+    if isinstance(outcome[0], Failure):
+        outcome[0].raiseException()
+
+
 def broken_off(path: Path, count: int = 5000, keep: bool = True) -> None:
     partial = opened(path)
     partial.begin(head()).write(OLD[:count])
@@ -46,7 +56,7 @@ def test_what_was_broken_off_is_gone_on_with(path: Path) -> None:
     assert (partial.size, partial.version) == (5000, "v1")
 
     partial.begin(head(5000)).write(OLD[5000:])
-    partial.publish()
+    publish(partial)
 
     assert path.read_bytes() == OLD
     assert path.stat().st_mtime_ns == 1_000_000_000
@@ -59,7 +69,7 @@ def test_another_version_begins_with_nothing(path: Path) -> None:
 
     partial.start_over()
     partial.begin(head(version="v2")).write(NEW)
-    partial.publish()
+    publish(partial)
 
     assert path.read_bytes() == NEW
 
@@ -81,7 +91,7 @@ def test_less_than_all_is_never_published(path: Path) -> None:
     partial.begin(head()).write(OLD[:-1])
 
     with pytest.raises(FetchIncomplete):
-        partial.publish()
+        publish(partial)
     partial.close()
 
     assert not path.exists()
@@ -138,7 +148,7 @@ def test_a_link_with_the_files_name_is_replaced_and_not_followed(path: Path) -> 
 
     partial = opened(path)
     partial.begin(head()).write(OLD)
-    partial.publish()
+    publish(partial)
 
     assert path.read_bytes() == OLD
     assert precious.read_bytes() == b"precious"
@@ -169,7 +179,7 @@ def test_what_was_published_meanwhile_is_not_written_into(
 
     def late(descriptor: int, operation: int) -> None:
         monkeypatch.setattr(fcntl, "flock", real)
-        first.publish()
+        publish(first)
         if begun_again:
             part.write_bytes(b"")
         real(descriptor, operation)
@@ -197,7 +207,7 @@ def test_the_longest_names_have_room_for_a_partial_file(tmp_path: Path, leaf: st
     assert partial.size == 5000
 
     partial.begin(head(5000)).write(OLD[5000:])
-    partial.publish()
+    publish(partial)
 
     assert os.listdir(tmp_path) == [leaf]
 
@@ -282,4 +292,4 @@ def _fetch(path: Path, content: bytes, version: str) -> None:
     partial.begin(head(partial.size, version=version))
     while partial.size < SIZE:
         partial.write(content[partial.size : partial.size + 100_000])
-    partial.publish()
+    publish(partial)
