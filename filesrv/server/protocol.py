@@ -18,6 +18,7 @@ from zope.interface import implementer
 from filesrv.server.patience import Hearing
 from filesrv.server.phases import Phase
 from filesrv.server.session import Session
+from filesrv.transfer.certificates import certified_user
 from filesrv.transfer.liveness import Peer
 from filesrv.transfer.pace import Share
 from filesrv.transfer.receive import READ_SIZE
@@ -189,8 +190,8 @@ class FilesrvProtocol(LineReceiver):
 
     @property
     def certified_user(self) -> str | None:
-        credentials, layer = self.factory.credentials, tls_layer(self.transport)
-        return None if credentials is None or layer is None else credentials.user(layer.tls)
+        layer = tls_layer(self.transport)
+        return None if layer is None else certified_user(layer.tls)
 
     def drop_lines(self) -> bool:
         return bool(self.clearLineBuffer())

@@ -27,7 +27,7 @@ from filesrv.service.endpoints import address_of, endpoint_of
 from filesrv.service.options import Options
 from filesrv.service.options.access import access_of
 from filesrv.service.options.limits import limits_of
-from filesrv.service.options.tls import credentials_of
+from filesrv.service.options.tls import certificates_of
 from filesrv.service.options.watching import hook_of
 from filesrv.service.reloads import Reloads
 from filesrv.small_services.options import small_services
@@ -65,9 +65,9 @@ class FilesrvService(Service):
     def __init__(self, reactor: Any, options: Options) -> None:
         self._reactor = reactor
         self._options = options
-        self._credentials = credentials_of(options)
+        self._certificates = certificates_of(options)
         self._endpoints = [
-            (text, endpoint_of(reactor, text, "port", self._credentials))
+            (text, endpoint_of(reactor, text, "port", self._certificates))
             for text in options["port"]
         ]
         self._metrics = [
@@ -81,8 +81,8 @@ class FilesrvService(Service):
         self.listening: list[IListeningPort] = []
         self._watched: list[IListeningPort] = []
         self.reloads = Reloads()
-        if self._credentials is not None:
-            self.reloads.add("certificates", self._credentials.reload)
+        for credentials in self._certificates:
+            self.reloads.add("certificates", credentials.reload)
         self.setName("filesrv")
 
     def startService(self) -> None:
@@ -94,7 +94,7 @@ class FilesrvService(Service):
         liveness = Liveness(
             self._reactor, self._options["dead-after"], self._options["stall-timeout"]
         )
-        self.factory = FilesrvFactory(self._reactor, shelves, liveness, self._credentials)
+        self.factory = FilesrvFactory(self._reactor, shelves, liveness, self._certificates.default)
         watching = self._watching = Watching(
             self._reactor, self.factory, self._options["root"], hook_of(self._options)
         )
@@ -116,8 +116,8 @@ class FilesrvService(Service):
             self._shelves = None
             raise CannotStart(str(error)) from error
         self._log.info("serving {root}", event="serving", root=self._options["root"])
-        if self._credentials is not None:
-            self._log.info("the key for TLS is {pin}", pin=self._credentials.pin)
+        for credentials in self._certificates:
+            self._log.info("the key for TLS is {pin}", pin=credentials.pin)
         level = LogLevel.warn if shelves.access.open else LogLevel.info
         self._log.emit(level, shelves.access.in_words)
         self._every(EXPIRE_EVERY, shelves.uploads.expire)

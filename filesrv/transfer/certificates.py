@@ -11,7 +11,15 @@ import os
 import ssl
 from typing import Any, NoReturn
 
-__all__ = ["Credentials", "WrongFile", "pin_of", "plain_pin", "shown_pin", "single_context"]
+__all__ = [
+    "Credentials",
+    "WrongFile",
+    "certified_user",
+    "pin_of",
+    "plain_pin",
+    "shown_pin",
+    "single_context",
+]
 
 #: For TLS 1.2: a key of its own for each connection, and encryption that authenticates.
 #: Those of TLS 1.3 are all like that.
@@ -86,11 +94,7 @@ def _no_password() -> NoReturn:
 
 
 class Credentials:
-    """
-    What the server shows, and whose signature on a client's certificate it believes.
-
-    @ivar reads_clients: whether a client's certificate says who it is.
-    """
+    """What the server shows, and whose signature on a client's certificate it believes."""
 
     def __init__(
         self, certificate: str, key: str | None = None, client_ca: str | None = None
@@ -102,7 +106,6 @@ class Credentials:
         @raise WrongFile: one of them cannot be used.
         """
         self._files = certificate, key, client_ca
-        self.reads_clients = client_ca is not None
         self.context = self._read()
 
     def reload(self) -> None:
@@ -122,10 +125,6 @@ class Credentials:
         end = found.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")
         return shown_pin(pin_of(ssl.PEM_cert_to_DER_cert(found[begin:end])))
 
-    def user(self, tls: ssl.SSLObject) -> str | None:
-        """Who the peer is by its certificate; L{None} if it has shown none."""
-        return user_of(tls.getpeercert() or {}) if self.reads_clients else None
-
     def _read(self) -> ssl.SSLContext:
         certificate, key, client_ca = self._files
         context = single_context(ssl.PROTOCOL_TLS_SERVER)
@@ -137,6 +136,14 @@ class Credentials:
             load_authority(context, "client-ca", client_ca)
             context.verify_mode = ssl.CERT_OPTIONAL
         return context
+
+
+def certified_user(tls: ssl.SSLObject) -> str | None:
+    """
+    Who the peer is by its certificate; L{None} if it has shown none.  One that has not been
+    verified says nothing here (C{ssl.SSLSocket.getpeercert}).
+    """
+    return user_of(tls.getpeercert() or {})
 
 
 def user_of(certificate: Any) -> str | None:

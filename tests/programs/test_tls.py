@@ -116,10 +116,39 @@ def test_on_sighup_the_certificate_is_read_again(tmp_path: Path) -> None:
         assert filesrv(tmp_path, daemon.addresses[0], *words).returncode == 0
 
 
+def test_an_ssl_endpoint_of_twisted_has_files_of_its_own(
+    authority: Authority, tmp_path: Path
+) -> None:
+    general, other = authority.pair(file="general"), Authority(tmp_path / "other")
+    pair, own = other.pair(), authority.pair("ada", file="eva")
+    files = f"privateKey={pair.key}:certKey={pair.certificate}"
+    ports = [f"ssl:0:interface=127.0.0.1:{files}", "ssl:0:interface=127.0.0.1"]
+    options = f"--certificate={general.certificate}", f"--key={general.key}"
+    with Daemon(
+        tmp_path / "root", *options, f"--client-ca={authority.file}", ports=ports
+    ) as daemon:
+        special, ordinary = daemon.addresses
+        words = ("--ca", str(authority.file), "list")
+        assert filesrv(tmp_path, f"tls://{ordinary}", *words).returncode == 0
+        assert filesrv(tmp_path, f"tls://{special}", *words).returncode == 1
+        shown = ("--ca", str(other.file), "--cert", str(own.certificate), "--key", str(own.key))
+        assert filesrv(tmp_path, f"tls://{special}", *shown, "list").returncode == 0
+        daemon.wait_for_log("user ada: logged in by certificate")
+        replacement = authority.pair(file="replacement")
+        pair.certificate.write_bytes(replacement.certificate.read_bytes())
+        pair.key.write_bytes(replacement.key.read_bytes())
+        os.kill(daemon.pid, signal.SIGHUP)
+        daemon.wait_for_log("read certificates again", count=2)
+        assert filesrv(tmp_path, f"tls://{special}", *words).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--port=tls:0",), "tls: goes with --certificate"),
+        (("--port=tls:0",), "--port tls:0: there is no --certificate"),
+        (("--port=ssl:0",), "--port ssl:0: there is no --certificate"),
+        (("--port=ssl:0:privateKey=none.pem",), "none.pem: No such file"),
+        (("--port=ssl:0:sslmethod=SSLv3",), "privateKey=, certKey="),
         (("--key=x",), "goes with --certificate"),
         (("--certificate=none.pem",), "none.pem: No such file"),
     ],

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from filesrv.service.options.option import Group, Option, Path, Values, WrongOption
-from filesrv.transfer.certificates import Credentials, WrongFile
+import re
 
-__all__ = ["GROUP", "credentials_of"]
+from twisted.python.usage import UsageError
+
+from filesrv.service.certificates import Certificates
+from filesrv.service.endpoints import endpoint_of
+from filesrv.service.options.option import Group, Option, Path, Values, WrongOption
+from filesrv.transfer.certificates import WrongFile
+
+__all__ = ["GROUP", "certificates_of"]
+
+#: A port that has TLS from its first byte.
+_WITH_TLS = re.compile(r"(?:haproxy:)?(?:tls|ssl):")
+_OF_SYSTEMD = re.compile(r".*tls:(?:haproxy:)?systemd:.*")
 
 
 def _check(options: Values) -> None:
-    if options["certificate"] is None:
-        for needless in ("key", "client-ca"):
-            if options[needless] is not None:
-                raise WrongOption(needless, "goes with --certificate")
-        if any("tls" in text.split(":")[:2] for text in options["port"]):
-            raise WrongOption("port", "tls: goes with --certificate")
-        return
+    if options["key"] is not None and options["certificate"] is None:
+        raise WrongOption("key", "goes with --certificate")
     try:
-        credentials_of(options)
+        certificates = certificates_of(options)
     except WrongFile as error:
         raise WrongOption(error.option, str(error)) from None
+    for text in options["port"]:
+        if _WITH_TLS.match(text):
+            _check_port(text, certificates)
+    if options["client-ca"] is not None and not list(certificates):
+        raise WrongOption("client-ca", "goes with --certificate")
 
 
-def credentials_of(options: Values) -> Credentials | None:
+def _check_port(text: str, certificates: Certificates) -> None:
     """
-    What these options say that the server shows, if anything.
+    @raise WrongOption: there is no certificate for it, or that cannot be used.
+    """
+    # What systemd has opened is known in the service alone.
+    text = _OF_SYSTEMD.sub("tls:0", text)
+    try:
+        endpoint_of(None, text, "port", certificates)
+    except UsageError as error:
+        raise WrongOption("port", str(error).removeprefix("--port ")) from None
+
+
+def certificates_of(options: Values) -> Certificates:
+    """
+    What these options say that the server shows.
 
     @raise WrongFile: a file cannot be used.
     """
-    certificate = options["certificate"]
-    if certificate is None:
-        return None
-    return Credentials(certificate, options["key"], options["client-ca"])
+    return Certificates(options["certificate"], options["key"], options["client-ca"])
 
 
 GROUP = Group(
@@ -42,7 +61,7 @@ GROUP = Group(
             "certificate",
             "The server's certificate in PEM, with those that lead to its authority behind it. "
             "With one, there is STARTTLS on every port, and tls: before a port has TLS there "
-            "from the first byte. SIGHUP reads it again.",
+            "from the first byte, as ssl: has. SIGHUP reads it again.",
             Path(),
             "FILE",
         ),
