@@ -54,7 +54,10 @@ class _Speaker:
     def waits(self) -> bool:
         """Whether the server has still something to say to it."""
         session = getattr(self.client.protocol, "session", None)
-        return self.hears and session is not None and session.phase in _AT_WORK
+        if not self.hears or session is None or self.client.closed:
+            return False
+        # What is on its way was not read yet: the limits on bandwidth hold it back.
+        return session.phase in _AT_WORK or bool(self.client.on_its_way)
 
     def flush(self) -> None:
         if self.unread:
