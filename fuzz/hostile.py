@@ -21,6 +21,7 @@ from filesrv.client.protocol import ClientProtocol
 from filesrv.client.session import Session
 from filesrv.client.settings import Settings
 from filesrv.client.state import State
+from filesrv.transfer.flushing import Flushing
 from tests.client.network import ClientEnd
 from tests.support.memory import MemoryReactor
 
@@ -113,6 +114,10 @@ class _Session(Session):
 
     def _connect(self) -> Deferred[Connection]:
         return self._far_end.connect(self._liveness)
+
+    def flushing(self) -> Flushing:
+        """At once: the reactor in memory waits for no kernel."""
+        return Flushing()
 
 
 class Victim:
