@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,6 +116,7 @@ class _Session(Session):
     def _connect(self) -> Deferred[Connection]:
         return self._far_end.connect(self._liveness)
 
+    @cached_property
     def flushing(self) -> Flushing:
         """At once: the reactor in memory waits for no kernel."""
         return Flushing()
