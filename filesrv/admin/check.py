@@ -20,7 +20,7 @@ __all__ = ["Finding", "check_root"]
 #: Bytes that are free below which it is worth a word.
 _LITTLE = 1024 * 1024 * 1024
 
-_DATABASES = ("registry.sqlite", "digests.sqlite", "hooks.sqlite")
+_DATABASES = ("registry.sqlite", "digests.sqlite", "owners.sqlite", "hooks.sqlite")
 
 
 @dataclass(frozen=True)

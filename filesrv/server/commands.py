@@ -289,6 +289,7 @@ def delete(port: Port, command: Command) -> None:
     (name,) = command.arguments
     _check_unchanging(port, name)
     port.shelves.delete(name)
+    port.log("deleted {name}", event="deleted", name=Quoted(name))
     port.reply()
 
 
@@ -299,6 +300,7 @@ def rename(port: Port, command: Command) -> None:
     if not port.visitor.may(Right.DELETE, new):
         port.shelves.root.check_target(new.removesuffix("/"), replace=False)
     port.shelves.rename(old, new)
+    port.log("renamed {name} to {new}", event="renamed", name=Quoted(old), new=Quoted(new))
     port.reply()
 
 

@@ -18,6 +18,7 @@ from twisted.python.usage import UsageError
 
 from filesrv.service.daemon import CannotStart, FilesrvService
 from filesrv.service.endpoints import DualStackEndpoint
+from filesrv.service.journal import complaint
 from filesrv.service.logs import observer_of
 from filesrv.service.options import Options
 from filesrv.service.signals import catch_signals
@@ -75,7 +76,7 @@ class _TwistdService(FilesrvService):
             # Whoever started the daemon waits for this, and reads 100 bytes of it.
             os.write(twistd["statusPipe"], b"1 " + words.encode()[:98])
         else:
-            print(f"filesrv: {words}", file=sys.__stderr__)
+            print(complaint(words, sys.__stderr__, os.environ), file=sys.__stderr__)
         with suppress(OSError):
             os.unlink(twistd.get("pidfile") or "")
         raise SystemExit(1)
@@ -94,4 +95,4 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise SystemExit(f"filesrv: {error}") from None
+        raise SystemExit(complaint(str(error), sys.stderr, os.environ)) from None

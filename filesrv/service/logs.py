@@ -6,7 +6,6 @@ line, whatever the words in it are; only a traceback has lines of its own, which
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import sys
@@ -24,18 +23,20 @@ from twisted.logger import (
 )
 from twisted.python.logfile import LogFile
 
+from filesrv.service.journal import ERROR, leads_to_journal, priority
+
 __all__ = ["FORMATS", "json_line", "observer_of", "text_line"]
 
 #: What no line may hold: controls of both sets, other line ends, what turns the direction
 #: of writing around, and what cannot be encoded.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-#: Of syslog(3), which journald reads in front of a line (sd-daemon(3)).
+#: Of syslog(3).
 _PRIORITIES = {
     LogLevel.debug: 7,
     LogLevel.info: 6,
     LogLevel.warn: 4,
-    LogLevel.error: 3,
+    LogLevel.error: ERROR,
     LogLevel.critical: 2,
 }
 
@@ -118,7 +119,7 @@ def _level(event: LogEvent) -> Any:
 
 
 def _priority(event: LogEvent) -> str:
-    return f"<{_PRIORITIES.get(_level(event), 6)}>"
+    return priority(_PRIORITIES.get(_level(event), 6))
 
 
 def _rfc3339(seconds: float) -> str:
@@ -137,7 +138,7 @@ def observer_of(
     if twistd.get("logger") or twistd.get("syslog"):
         return None
     stream = _stream(twistd)
-    line = FORMATS[log_format, _is_journal(stream, environment)]
+    line = FORMATS[log_format, leads_to_journal(stream, environment)]
     observer = FileLogObserver(stream, line)
     assert ILogObserver.providedBy(observer)
     return observer
@@ -159,12 +160,3 @@ def _rotate(file: LogFile) -> None:
 
     running: Any = reactor
     running.callFromThread(file.rotate)
-
-
-def _is_journal(stream: Any, environment: Mapping[str, str]) -> bool:
-    """Whether the stream leads to journald, which names it in JOURNAL_STREAM (systemd.exec(5))."""
-    try:
-        status = os.fstat(stream.fileno())
-    except (AttributeError, OSError, ValueError):
-        return False
-    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"

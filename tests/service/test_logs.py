@@ -96,6 +96,20 @@ class TestTwistd:
         assert found["bits_per_second"] > 0
         assert datetime.fromisoformat(found["time"]).utcoffset() is not None
 
+    def test_who_renamed_and_who_deleted_a_file_can_be_read(self, tmp_path: Path) -> None:
+        with Daemon(tmp_path / "root", "--log-format=json") as daemon:
+            with Conversation(daemon.port) as client:
+                client.ask("UPLOAD a 5 0\nhello")
+                client.ask('RENAME a "b c"')
+                client.ask("DELETE none")
+                client.ask('DELETE "b c"')
+            daemon.wait_for_log('"left"')
+        events = [json.loads(line) for line in daemon.log_lines]
+        renamed, deleted = (one for one in events if one["event"] in ("renamed", "deleted"))
+        assert (renamed["event"], renamed["name"], renamed["new"]) == ("renamed", "a", "b c")
+        assert (deleted["event"], deleted["name"]) == ("deleted", "b c")
+        assert deleted["message"] == f'client {deleted["peer"]}: deleted "b c"'
+
     def test_lines_for_the_journal_have_their_priority(self, tmp_path: Path) -> None:
         """systemd says in JOURNAL_STREAM which file its journal is at."""
         ours, theirs = socket.socketpair()

@@ -9,6 +9,7 @@ its place in L{GROUPS}.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from filesrv import __version__
+from filesrv.service.journal import complaint
 from filesrv.service.options import access, going_on, limits, running, serving, small, tls, watching
 from filesrv.service.options.config import Config, read_config
 from filesrv.service.options.example import example_of
@@ -85,7 +87,7 @@ class Options(UsageOptions):
         try:
             super().parseOptions(options)
         except UsageError as error:
-            raise SystemExit(f"filesrv: {error}") from None
+            raise SystemExit(complaint(str(error), sys.stderr, os.environ)) from None
 
     def postOptions(self) -> None:
         given = {o.name: _texts(self[o.name]) for o in _OPTIONS if self[o.name] is not None}
@@ -97,7 +99,7 @@ class Options(UsageOptions):
         if self["check"]:
             _say("\n".join(faults) or "nothing is wrong with the options", 1 if faults else 0)
         if faults:
-            raise UsageError("\nfilesrv: ".join(faults))
+            raise UsageError("\n".join(faults))
 
 
 def _say(words: str, status: int) -> NoReturn:
