@@ -18,7 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import Attribute, Interface, implementer
 
-from filesrv.access.penalties import Cost, Penalties
+from filesrv.access.penalties import Cost, Penalties, network_of
 from filesrv.access.turns import Turns
 from filesrv.access.users import is_user
 from filesrv.wire.errors import LoginFailed, TooManyConnections
@@ -118,7 +118,7 @@ class Door:
             return portal.login(credentials, None, IAccount)
 
         try:
-            asked = await self._turns.take(ask)
+            asked = await self._turns.take(network_of(address), ask)
             return None if asked is None else (await asked)[1]
         except UnauthorizedLogin:
             return None

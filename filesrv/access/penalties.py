@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Cost", "Penalties"]
+__all__ = ["Cost", "Penalties", "network_of"]
 
 #: Seconds; who waits longer than that goes elsewhere, and holds a connection until then.
 _LONGEST_DELAY = 30.0
@@ -102,14 +102,15 @@ class Penalties:
 
     def _keys(self, address: str, user: str) -> list[tuple[tuple[str, str | None], int]]:
         """Whose counts these are, that of the user last, and how many each may have."""
-        network, attempts = _network(address), self._cost.attempts
+        network, attempts = network_of(address), self._cost.attempts
         return [
             ((network, None), attempts * _USERS),
             ((network, user[:_LONGEST_USER]), attempts),
         ]
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """What counts as one address: of IPv6, the network that one customer has."""
     try:
         found = ip_address(address)
     except ValueError:  # of a Unix socket: whose process it is

@@ -254,3 +254,19 @@ def test_a_method_that_takes_its_time_keeps_nobody_else_waiting(tmp_path: Path) 
     assert site.answers == ["ada"]
     waiting[0].callback(b"eve")
     assert site.answers == ["ada", "eve"]
+
+
+def test_one_address_does_not_keep_the_others_out(site: Site) -> None:
+    """Who has an account and logs in over and over gets no more turns than anybody else."""
+    for _ in range(MOST_WAITING + 1):
+        site.knock("bob", "pw")
+    site.knock("ada", "pw", "192.0.2.7")
+    site.knock("ada", "pw", "192.0.2.8")
+    assert site.answers == ["bob"] + ["TOO_MANY_CONNECTIONS"] * 2
+    site.clock.advance(CHECK)
+    for _ in range(4):
+        site.knock("bob", "pw")
+        site.clock.advance(CHECK)
+
+    assert site.answers.count("ada") == 2
+    assert "ada" not in site.answers[-2:]
