@@ -20,7 +20,6 @@ from filesrv.client.outcomes import DONE, INTERRUPTED, USAGE
 from filesrv.client.passwd import passwd
 from filesrv.client.settings import Settings
 from filesrv.client.small_verbs import SMALL_VERBS
-from filesrv.client.trust import Trust
 from filesrv.client.verbs import VERBS, Job
 from filesrv.transfer.certificates import plain_pin
 from filesrv.wire.quantities import parse_rate
@@ -219,6 +218,8 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         fields["verify"] = False
     words = [fields.pop(name, None) for name in ("ca", "pin", "cert", "key")]
     if fields.pop("tls", False) or any(words):
+        from filesrv.client.trust import Trust  # and with it Twisted
+
         fields["trust"] = Trust(*words)
     return replace(Settings(), **fields)
 

@@ -5,10 +5,13 @@ What the user may set for every command, and what holds if nothing is set.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from filesrv.client.address import ServerAddress
 from filesrv.client.login import Login
-from filesrv.client.trust import Trust
+
+if TYPE_CHECKING:
+    from filesrv.client.trust import Trust
 
 __all__ = ["Settings"]
 

@@ -12,7 +12,8 @@ from filesrv.server.limits import Limits
 
 __all__ = ["fitted", "raise_descriptor_limit"]
 
-#: For databases, ports, the log, directories while names are walked, and what runs beside.
+#: For databases, ports, the log, directories while names are walked, and what runs beside;
+#: of few, half.
 OTHERS = 128
 
 #: Of the rest connections get this part at most, so that who was let in is served, too.
@@ -36,7 +37,7 @@ def raise_descriptor_limit() -> int:
 
 def fitted(limits: Limits, descriptors: int) -> Limits:
     """The limits on connections and transfers, so that none ever lacks a descriptor."""
-    available = max(4, descriptors - OTHERS)
+    available = descriptors - min(OTHERS, descriptors // 2)
     connections = min(limits.connections, int(available * FOR_CONNECTIONS))
     transfers = min(limits.transfers, (available - connections) // PER_TRANSFER)
     return replace(limits, connections=connections, transfers=transfers)

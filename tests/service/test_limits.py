@@ -45,7 +45,7 @@ def test_a_wrong_limit_is_said_to_be(option: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("descriptors", "connections", "transfers"),
-    [(1_000_000, 10_000, 494_936), (20_000, 10_000, 4_936), (1024, 672, 112), (10, 3, 0)],
+    [(1_000_000, 10_000, 494_936), (20_000, 10_000, 4_936), (1024, 672, 112), (64, 24, 4)],
 )
 def test_connections_and_transfers_are_no_more_than_there_are_descriptors_for(
     descriptors: int, connections: int, transfers: int
