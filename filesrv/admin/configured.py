@@ -26,10 +26,11 @@ _OF_THE_SERVICE = {
 def check_file(path: str) -> tuple[list[str], str | None]:
     """
     All that is wrong with a file, each with its line, and which root it names.  In the
-    environment, directories of systemd's that are not named get the service's, if there.
+    environment, directories of systemd's that are not named get the service's, where the
+    service is configured.
     """
-    for name, place in _OF_THE_SERVICE.items():
-        if os.path.isdir(place):
+    if os.path.isdir(_OF_THE_SERVICE["CONFIGURATION_DIRECTORY"]):
+        for name, place in _OF_THE_SERVICE.items():
             os.environ.setdefault(name, place)
     root = None
     for setting in read_config(path, GROUPS).settings.get("root", ()):

@@ -14,9 +14,11 @@ def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of configuration, which systemd has not named in this environment."""
     etc = tmp_path / "etc"
     etc.mkdir()
-    monkeypatch.setenv("CONFIGURATION_DIRECTORY", "")  # So that it is restored.
-    monkeypatch.delenv("CONFIGURATION_DIRECTORY")
-    monkeypatch.setattr(configured, "_OF_THE_SERVICE", {"CONFIGURATION_DIRECTORY": str(etc)})
+    places = {"CONFIGURATION_DIRECTORY": str(etc), "STATE_DIRECTORY": str(tmp_path / "var")}
+    for name in places:
+        monkeypatch.setenv(name, "")  # So that it is restored.
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(configured, "_OF_THE_SERVICE", places)
     return etc
 
 
@@ -44,5 +46,13 @@ def test_what_systemd_names_comes_first(
 
 
 def test_a_root_in_one_of_them_is_where_it_leads(etc: Path) -> None:
-    path = written(etc, '[serving]\nroot = "$CONFIGURATION_DIRECTORY/files"\n')
-    assert configured.check_file(path) == ([], f"{etc}/files")
+    path = written(etc, '[serving]\nroot = "$STATE_DIRECTORY/files"\n')
+    assert configured.check_file(path) == ([], f"{etc.parent}/var/files")
+
+
+def test_where_no_service_is_configured_nothing_is_supposed(etc: Path) -> None:
+    etc.rmdir()
+    path = written(etc.parent, '[serving]\nroot = "$STATE_DIRECTORY/files"\n')
+    ((fault,), root) = configured.check_file(path)
+    assert "$STATE_DIRECTORY, which systemd has not set" in fault
+    assert root is None
