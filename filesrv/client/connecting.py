@@ -6,6 +6,7 @@ and who the client is: told to nobody who has not said that it speaks filesrv.
 from __future__ import annotations
 
 import os
+from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet import error
@@ -22,6 +23,7 @@ from filesrv.client.protocol import ClientProtocol
 from filesrv.client.resolver import ReactorThatKnows, resolve
 from filesrv.client.trust import Trust, secure
 from filesrv.transfer.liveness import Liveness
+from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError
 from filesrv.wire.replies import MalformedReply
 
@@ -58,6 +60,7 @@ def connect(
     implicit: bool = False,
     liveness: Liveness | None = None,
     timeout: float = CONNECT_TIMEOUT,
+    greeted_before: bool = False,
 ) -> Deferred[Connection]:
     """
     Connect to a server.  Cancelling it leaves nothing behind.
@@ -68,6 +71,9 @@ def connect(
     @param liveness: how it is noticed that the server is gone; if none is given, as the
         command does it by default.
     @param timeout: seconds for all of it.
+    @param greeted_before: whether a filesrv server was there a moment ago.  Then what is
+        said, the token too, need not wait a round trip for its greeting: the connection
+        ends as C{REFUSED} if it takes none now.  Under TLS it is waited for all the same.
     @raise CannotConnect: the name has no address, or nobody answers there.
     @raise NoTLS: there is no TLS with this server; L{Untrusted} if it is not who it should be.
     @raise filesrv.wire.errors.FilesrvError: the server takes no connection now.
@@ -75,7 +81,12 @@ def connect(
     """
     server = ServerAddress(host, port, implicit)
     factory = _ClientFactory(reactor, liveness or Liveness(reactor, DEAD_AFTER, STALL_TIMEOUT))
-    connected = Deferred.fromCoroutine(_connect(reactor, server, factory, token, trust))
+    meeting = (
+        _meet_again(reactor, server, factory, timeout)
+        if greeted_before and trust is None and not implicit
+        else _meet(reactor, server, factory, trust)
+    )
+    connected = Deferred.fromCoroutine(_connect(reactor, server, factory, token, meeting))
 
     def timed_out(result: Connection | Failure, seconds: float) -> Connection:
         raise CannotConnect(f"{server} does not answer")
@@ -88,10 +99,10 @@ async def _connect(
     server: ServerAddress,
     factory: _ClientFactory,
     token: str | None,
-    trust: Trust | None,
+    meeting: Coroutine[Any, Any, Connection],
 ) -> Connection:
     try:
-        connection = await _meet(reactor, server, factory, trust)
+        connection = await meeting
     except Untrusted as error:
         # OpenSSL does not tell what it did not believe; it is asked for on its own.
         pin = await _shown_pin(reactor, server, factory) if error.pin is None else error.pin
@@ -121,6 +132,25 @@ async def _meet(
         connection.abort()
         raise
     return connection
+
+
+async def _meet_again(
+    reactor: Any, server: ServerAddress, factory: _ClientFactory, timeout: float
+) -> Connection:
+    """A connection whose greeting is still to come."""
+    protocol = await dial(reactor, server, factory)
+    assert isinstance(protocol, ClientProtocol)
+    late = reactor.callLater(timeout, protocol.abort, Ending.STALLED)
+
+    def refused(failure: Failure) -> None:
+        protocol.abort(Ending.REFUSED)
+
+    def heard(_: object) -> None:
+        if late.active():
+            late.cancel()
+
+    Deferred.fromCoroutine(protocol.greeted()).addErrback(refused).addBoth(heard)
+    return Connection(protocol)
 
 
 async def _shown_pin(reactor: Any, server: ServerAddress, factory: _ClientFactory) -> bytes | None:

@@ -168,9 +168,13 @@ class ClientProtocol(LineReceiver):
         @raise ConnectionEnded: it ended first.
         """
         async with self._answering(self.greeting):
-            reply = await self.greeting.reply()
-            if not reply.words.startswith("filesrv "):
-                raise MalformedReply("what answers there is not a filesrv server")
+            try:
+                reply = await self.greeting.reply()
+                if not reply.words.startswith("filesrv "):
+                    raise MalformedReply("what answers there is not a filesrv server")
+            except MalformedReply as error:
+                self._lose(error)  # Also to who has spoken already.
+                raise
         return reply
 
     @property

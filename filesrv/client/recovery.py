@@ -156,6 +156,17 @@ class Recovery:
             self._work = None
             self._stop_watching()
 
+    @property
+    def comes_back(self) -> bool:
+        """
+        Whether it goes back to what was a filesrv server, and did not say anything else
+        than its greeting at the last try.
+        """
+        cause = self._cause
+        refused = isinstance(cause, ConnectionEnded) and cause.ending is Ending.REFUSED
+        otherwise = refused or isinstance(cause, MalformedReply)
+        return self._known_good and self._attempt > 0 and not otherwise
+
     def moved(self) -> None:
         """A new byte arrived where it belongs."""
         self._last_byte = self._clock.seconds()

@@ -66,6 +66,7 @@ class Session:
             trust=self.settings.trust,
             implicit=self.server.tls,
             liveness=self._liveness,
+            greeted_before=self.settings.login is None and self.recovery.comes_back,
         )
         login = self.settings.login
         if login is not None:

@@ -452,6 +452,32 @@ def test_a_server_that_was_one_and_is_something_else_for_a_moment_is_waited_for(
     assert outcome.result == "done"
 
 
+@pytest.mark.parametrize(
+    ("cause", "ahead"),
+    [
+        (ConnectionEnded(Ending.RESET), True),
+        (CannotConnect("the connection was refused"), True),
+        (ConnectionEnded(Ending.REFUSED), False),
+        (MalformedReply("502"), False),
+    ],
+)
+def test_nothing_is_said_ahead_to_a_server_that_says_something_else_now(
+    cause: Exception, ahead: bool
+) -> None:
+    patient = Patient()
+    asked: list[bool] = []
+
+    def fail(number: int) -> Exception | None:
+        asked.append(patient.recovery.comes_back)
+        return cause if number == 2 else None
+
+    patient.fail_connect = fail
+    patient.run(losing(1))
+    patient.pass_time(2)
+
+    assert asked == [False, True, ahead]
+
+
 def test_a_connection_that_still_stands_is_used_again() -> None:
     patient = Patient()
     patient.run(losing(0))

@@ -15,8 +15,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
 
 from filesrv.client import connect, resolver
-from filesrv.client.errors import CannotConnect
+from filesrv.client.errors import CannotConnect, ConnectionEnded
 from filesrv.client.resolver import NameNotResolved, resolve
+from filesrv.client.trust import Trust
+from filesrv.wire.endings import Ending
 from filesrv.wire.replies import MalformedReply
 
 
@@ -229,6 +231,61 @@ async def test_no_token_is_given_to_another_program(
         await connect(reactor, "127.0.0.1", other.number, token="t" * 32)
 
     assert other.heard == b""
+
+
+@pytest_twisted.ensureDeferred
+async def test_to_a_server_that_was_there_all_is_said_without_waiting_for_its_greeting(
+    reactor: Any, server: Callable[..., Server]
+) -> None:
+    silent = server(b"")
+
+    connection = await connect(
+        reactor, "127.0.0.1", silent.number, token="t" * 32, timeout=0.2, greeted_before=True
+    )
+    with pytest.raises(ConnectionEnded, match="nothing moved"):
+        await connection.stat("name")
+
+    assert silent.heard == b"HELLO " + b"t" * 32 + b"\nSTAT name\n"
+    assert not connection.usable
+
+
+@pytest.mark.parametrize(
+    ("says", "failing"),
+    [
+        (b"ERR TOO_MANY_CONNECTIONS come back later\r\n", ConnectionEnded),
+        (b"220 mail.example.org ESMTP\r\n", MalformedReply),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_was_said_ahead_fails_when_the_server_is_not_what_it_was(
+    reactor: Any, server: Callable[..., Server], says: bytes, failing: type[Exception]
+) -> None:
+    other = server(says)
+
+    connection = await connect(reactor, "127.0.0.1", other.number, greeted_before=True)
+    with pytest.raises(failing) as caught:
+        await connection.stat("name")
+
+    assert getattr(caught.value, "ending", Ending.REFUSED) is Ending.REFUSED
+    assert not connection.usable
+
+
+@pytest_twisted.ensureDeferred
+async def test_under_tls_nothing_is_said_ahead(reactor: Any, server: Callable[..., Server]) -> None:
+    silent = server(b"")
+
+    with pytest.raises(CannotConnect, match="does not answer"):
+        await connect(
+            reactor,
+            "127.0.0.1",
+            silent.number,
+            token="t" * 32,
+            trust=Trust(),
+            timeout=0.2,
+            greeted_before=True,
+        )
+
+    assert silent.heard == b""
 
 
 @pytest_twisted.ensureDeferred
