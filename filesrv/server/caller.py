@@ -26,9 +26,10 @@ class Caller:
     @ivar visitor: what they may do, and where their names lead.
     """
 
-    _log = Logger()
-
     def __init__(self, shelves: Shelves, who: Who) -> None:
+        kind = type(self)
+        # As an attribute of the class, it would be made anew for each line.
+        self._log = Logger(f"{kind.__module__}.{kind.__qualname__}")
         self.shelves = shelves
         self.number = who.number
         self.client = self._first_client = who.client

@@ -94,9 +94,10 @@ class Shelves:
         self.hashes.known.tidy()
 
     def record(self) -> None:
-        """Every few seconds: write down how far the transfers are."""
+        """Every few seconds: write down how far the transfers are, and hold nothing idle."""
         self.uploads.record()
         self.downloads.record()
+        self.root.rest()
 
     def close(self) -> None:
         """Let go of everything; no connection may be left."""

@@ -16,7 +16,7 @@ from filesrv.server.trust import restored_digests
 from filesrv.store.failures import refusals
 from filesrv.store.partials import Partial
 from filesrv.store.registry import Claim
-from filesrv.store.root import status_of
+from filesrv.store.root import FileStatus, status_of
 from filesrv.store.unwritten import Unwritten
 from filesrv.transfer.digest import BlockDigests
 from filesrv.wire.endings import Ending
@@ -159,10 +159,11 @@ class Upload:
             raise error
         return self.partial
 
-    def publish(self) -> None:
+    def publish(self) -> FileStatus:
         """
         Give the whole file its name; on disk when this returns.
 
+        @return: what STAT says of it now.
         @raise FilesrvError: the name is taken, or the disk failed; all is kept.
         """
         row, uploads = self.claim.row, self.uploads
@@ -180,6 +181,7 @@ class Upload:
         uploads.registry.finish(self.claim)
         uploads.hashes.know(status, self.digests.blocks())
         uploads.events.publish(Stored(*stored))
+        return status
 
     def release(self, ended: Ending) -> None:
         """Stop, and keep what arrived.  Does nothing after L{publish}, or twice."""

@@ -163,10 +163,9 @@ class Uploads:
                     "that is not what arrived; compare SUMS and send the difference again",
                     blake3_4m=found,
                 )
-            upload.publish()
+            return upload.publish()
         finally:
             upload.release(Ending.REFUSED)
-        return self.root.status(name)
 
     def park(self, upload: Upload) -> None:
         """

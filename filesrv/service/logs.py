@@ -10,7 +10,9 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, TextIO
 
 from twisted.logger import (
@@ -50,7 +52,7 @@ def text_line(event: LogEvent) -> str:
     if system is None:
         system = f"{event.get('log_namespace', '-')}#{_level(event).name}"
     text = "\n\t".join(_texts(event))
-    return f"{formatTime(event.get('log_time'))} [{_plain(str(system))}] {text}\n"
+    return f"{_time(event)} [{_plain(str(system))}] {text}\n"
 
 
 def journal_line(event: LogEvent) -> str:
@@ -67,7 +69,7 @@ def json_line(event: LogEvent) -> str:
         "time": _rfc3339(event.get("log_time") or 0.0),
         "level": _level(event).name,
         "event": event.get("event") or _kind(event),
-        "message": formatEvent(event),
+        "message": _message(event),
         "system": event.get("log_namespace", "-"),
     }
     for key, value in event.items():
@@ -105,9 +107,28 @@ def _kind(event: LogEvent) -> str:
 
 def _texts(event: LogEvent) -> Iterator[str]:
     """The message, and the lines of a traceback."""
-    yield _plain(formatEvent(event))
+    yield _plain(_message(event))
     if "log_failure" in event:
         yield from (_plain(line) for line in event["log_failure"].getTraceback().splitlines())
+
+
+def _message(event: LogEvent) -> str:
+    """What C{formatEvent} makes of it, at a third of the price where Python itself can tell."""
+    words = event.get("log_format")
+    if isinstance(words, str) and "(" not in words and "log_flattened" not in event:
+        with suppress(Exception):
+            return words.format_map(event)
+    return formatEvent(event)
+
+
+def _time(event: LogEvent) -> str:
+    seconds = event.get("log_time")
+    return formatTime(None) if seconds is None else _time_of(int(seconds))
+
+
+@lru_cache(maxsize=1)  # Of many lines in a second, one is asked for it.
+def _time_of(seconds: int) -> str:
+    return formatTime(seconds)
 
 
 def _plain(text: str) -> str:

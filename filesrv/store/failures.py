@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
 
 from twisted.logger import Logger
 
@@ -22,7 +23,7 @@ from filesrv.wire.errors import (
 )
 from filesrv.wire.grammar import format_word
 
-__all__ = ["close", "refusals"]
+__all__ = ["close", "refusals", "writing"]
 
 _log = Logger()
 
@@ -78,21 +79,48 @@ def close(descriptor: int) -> None:
 _ALSO_OF_OURS = _SERVERS_OWN | {errno.EFBIG}
 
 
-@contextmanager
-def refusals(name: str, ours: bool = False) -> Iterator[None]:
+# A class, because a generator would cost three times as much around each system call.
+class refusals:  # noqa: N801 - it is used like a function
     """
     Turn an L{OSError} of the work inside into the refusal that a client is told.
-
-    @param name: the name that the client used, for the words; paths are for the log.
-    @param ours: whether the work is with files of our own, which no name of a client's
-        can make missing, or be in the way of.
     """
-    try:
-        yield
-    except OSError as error:
+
+    __slots__ = ("_name", "_ours")
+
+    def __init__(self, name: str, ours: bool = False) -> None:
+        """
+        @param name: the name that the client used, for the words; paths are for the log.
+        @param ours: whether the work is with files of our own, which no name of a client's
+            can make missing, or be in the way of.
+        """
+        self._name = name
+        self._ours = ours
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, traceback: object
+    ) -> Literal[False]:
+        if isinstance(error, OSError):
+            raise self._refusal(error) from error
+        return False
+
+    def _refusal(self, error: OSError) -> FilesrvError:
         known = _BY_ERRNO.get(error.errno or 0)
-        if ours and error.errno not in _ALSO_OF_OURS:
+        if self._ours and error.errno not in _ALSO_OF_OURS:
             known = None
         if known is None or error.errno in _SERVERS_OWN:
-            _log.error("{name!r}: {error}", name=name, error=error)
-        raise (Internal() if known is None else known(name)) from error
+            _log.error("{name!r}: {error}", name=self._name, error=error)
+        return Internal() if known is None else known(self._name)
+
+
+class writing(refusals):  # noqa: N801 - as above
+    """Like L{refusals}, where a parent that is no directory is in the way."""
+
+    __slots__ = ()
+
+    def _refusal(self, error: OSError) -> FilesrvError:
+        if isinstance(error, NotADirectoryError):
+            return Exists(f"a file is where {format_word(self._name)} needs a directory")
+        return super()._refusal(error)

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from filesrv.store.failures import close, refusals
+from filesrv.store.failures import close, refusals, writing
 from filesrv.store.freeing import Freeing
+from filesrv.store.walk import Walk
 from filesrv.wire.errors import BadName, Exists, Internal, NotFound
 from filesrv.wire.grammar import format_word
 from filesrv.wire.names import check_directory, check_name
@@ -115,16 +116,20 @@ class Root:
         self.durable = durable
         self.freeing = Freeing() if freeing is None else freeing
         self._path = path
+        self._itself = os.fstat(self.descriptor)
+        self._walk = Walk(self.descriptor)
 
     def close(self) -> None:
         """Let go of the directory."""
+        self._walk.rest()
         close(self.descriptor)
 
     def open(self, name: str) -> OpenFile:
         """
         @raise NotFound: no regular file of that name.
         """
-        with refusals(name), self._parent(name) as (parent, leaf):
+        with refusals(name):
+            parent, leaf = self._parent(name)
             descriptor = os.open(leaf, _FILE, dir_fd=parent)
             try:
                 found = os.fstat(descriptor)
@@ -139,7 +144,8 @@ class Root:
         """
         @raise NotFound: no regular file of that name.
         """
-        with refusals(name), self._parent(name) as (parent, leaf):
+        with refusals(name):
+            parent, leaf = self._parent(name)
             found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode):
             raise _not_a_file(name, found)
@@ -153,7 +159,8 @@ class Root:
         @raise NotFound: neither a directory nor a file has that name.
         """
         if name and not name.endswith("/"):
-            with refusals(name), self._parent(name) as (parent, leaf):
+            with refusals(name):
+                parent, leaf = self._parent(name)
                 found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISREG(found.st_mode):
                 yield Entry(name, found.st_size, found.st_mtime_ns)
@@ -175,7 +182,7 @@ class Root:
 
         @raise Exists: something else has the name.
         """
-        with _writing(name), self._directory(check_name(name), make=True):
+        with writing(name), self._directory(check_name(name), make=True):
             pass
 
     def delete(self, name: str) -> None:
@@ -185,7 +192,8 @@ class Root:
         @raise NotFound: nothing has that name.
         @raise Exists: the directory is not empty.
         """
-        with refusals(name), self._parent(_without_slash(name)) as (parent, leaf):
+        with refusals(name):
+            parent, leaf = self._parent(_without_slash(name))
             found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
                 os.rmdir(leaf, dir_fd=parent)
@@ -205,11 +213,12 @@ class Root:
         """
         directories = old.endswith("/") or new.endswith("/")
         old, new = _without_slash(old), check_name(_without_slash(new))
-        with refusals(old), self._parent(old) as (source, leaf):
+        with refusals(old), self._own_parent(old) as (source, leaf):
             found = os.stat(leaf, dir_fd=source, follow_symlinks=False)
             if directories and not stat.S_ISDIR(found.st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            with _writing(new), self._parent(new, make=True) as (target, new_leaf):
+            with writing(new):
+                target, new_leaf = self._parent(new, make=True)
                 if _holds_other_directory(target, new_leaf, found):
                     raise Exists(f"{format_word(new)} is a directory")
                 with self.freeing.unnamed(target, new_leaf):
@@ -225,20 +234,20 @@ class Root:
         @param replace: whether a file of that name makes way.
         @raise Exists: it does not, or is a directory.
         """
-        with _writing(name):
+        with writing(name):
             for tries_left in reversed(range(_PARENT_TRIES)):
-                with self._parent(name, make=True) as (parent, new_leaf):
-                    try:
-                        with self.freeing.unnamed(parent, new_leaf):
-                            _move(directory, leaf, parent, new_leaf, replace)
-                    except FileNotFoundError:
-                        if not _is_there(directory, leaf):
-                            raise Internal("what arrived has vanished") from None
-                        if tries_left:  # The parent was removed after it was opened.
-                            continue
-                        raise
-                    self._flush(parent)
-                    return
+                parent, new_leaf = self._parent(name, make=True)
+                try:
+                    with self.freeing.unnamed(parent, new_leaf):
+                        _move(directory, leaf, parent, new_leaf, replace)
+                except FileNotFoundError:
+                    if not _is_there(directory, leaf):
+                        raise Internal("what arrived has vanished") from None
+                    if tries_left:  # The parent was removed after it was opened.
+                        continue
+                    raise
+                self._flush(parent)
+                return
 
     def check_target(self, name: str, replace: bool) -> None:
         """
@@ -247,12 +256,12 @@ class Root:
         @raise Exists: a directory has the name, a file is among its parents, or a file
             has the name and is not to be replaced.
         """
-        with _writing(name):
+        with writing(name):
             try:
-                with self._parent(name) as (parent, leaf):
-                    if os.fstat(parent).st_dev != os.fstat(self.descriptor).st_dev:
-                        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-                    found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
+                parent, leaf = self._parent(name)
+                if os.fstat(parent).st_dev != self._itself.st_dev:
+                    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+                found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
             except FileNotFoundError:
                 return
         if stat.S_ISDIR(found.st_mode):
@@ -264,14 +273,24 @@ class Root:
         """
         @raise NotFound: nothing has that name.
         """
-        with refusals(name), self._parent(_without_slash(name)) as (parent, leaf):
+        with refusals(name):
+            parent, leaf = self._parent(_without_slash(name))
             os.stat(leaf, dir_fd=parent, follow_symlinks=False)
 
-    @contextmanager
-    def _parent(self, name: str, make: bool = False) -> Iterator[tuple[int, str]]:
-        """The descriptor of the directory that holds C{name}, and the last part."""
+    def _parent(self, name: str, make: bool = False) -> tuple[int, str]:
+        """
+        The descriptor of the directory that holds C{name}, until any other name is walked,
+        and the last part.
+        """
+        self._check_there()
         directory, _, leaf = check_name(name).rpartition("/")
-        with self._directory(directory, make) as descriptor:
+        return self._walk.to(directory, self._make_step if make else self._step), leaf
+
+    @contextmanager
+    def _own_parent(self, name: str) -> Iterator[tuple[int, str]]:
+        """The same for as long as the block takes, whatever else is walked."""
+        directory, _, leaf = check_name(name).rpartition("/")
+        with self._directory(directory) as descriptor:
             yield descriptor, leaf
 
     @contextmanager
@@ -280,26 +299,30 @@ class Root:
         if not directory:  # Nothing to open, of which there may be no more.
             yield self.descriptor
             return
-        descriptor = os.dup(self.descriptor)
+        walk = Walk(self.descriptor)
         try:
-            for part in directory.split("/"):
-                below = self._step(descriptor, part, make)
-                close(descriptor)
-                descriptor = below
-            yield descriptor
+            yield walk.to(directory, self._make_step if make else self._step)
         finally:
-            close(descriptor)
+            walk.rest()
 
-    def _step(self, directory: int, part: str, make: bool) -> int:
-        """Open the directory C{part}; make it where it is missing and that is wanted."""
-        for _ in range(_PARENT_TRIES if make else 0):
+    def rest(self) -> None:
+        """Hold no directory open but the root, which could not be unmounted, for instance."""
+        self._walk.rest()
+
+    @staticmethod
+    def _step(directory: int, part: str) -> int:
+        return os.open(part, _DIRECTORY, dir_fd=directory)
+
+    def _make_step(self, directory: int, part: str) -> int:
+        """Open the directory C{part}; make it where it is missing."""
+        for _ in range(_PARENT_TRIES):
             try:
-                return os.open(part, _DIRECTORY, dir_fd=directory)
+                return self._step(directory, part)
             except FileNotFoundError:
                 with suppress(FileExistsError):
                     os.mkdir(part, dir_fd=directory)
                     self._flush(directory)
-        return os.open(part, _DIRECTORY, dir_fd=directory)
+        return self._step(directory, part)
 
     def _check_there(self) -> None:
         """
@@ -309,7 +332,7 @@ class Root:
         @raise Internal: it was.
         """
         try:
-            there = os.path.samestat(os.stat(self._path), os.fstat(self.descriptor))
+            there = os.path.samestat(os.stat(self._path), self._itself)
         except (FileNotFoundError, NotADirectoryError):
             there = False
         if not there:
@@ -319,20 +342,6 @@ class Root:
     def _flush(self, directory: int) -> None:
         if self.durable:
             os.fsync(directory)
-
-
-@contextmanager
-def _writing(name: str) -> Iterator[None]:
-    """Like L{refusals}, where a parent that is no directory is in the way."""
-    with refusals(name):
-        try:
-            yield
-        except NotADirectoryError as error:
-            raise _blocked(name) from error
-
-
-def _blocked(name: str) -> Exists:
-    return Exists(f"a file is where {format_word(name)} needs a directory")
 
 
 def _move(source: int, leaf: str, target: int, new_leaf: str, replace: bool) -> None:

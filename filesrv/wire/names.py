@@ -5,6 +5,7 @@ What a name is.  Where it leads is the business of L{filesrv.store.root} alone.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from filesrv.wire.errors import BadName
 
@@ -34,6 +35,7 @@ ADMIN_SOCKET = "admin.sock"
 _UNSEEN = frozenset({"Cf", "Mn", "Me"})
 
 
+@lru_cache(maxsize=64)  # A command checks its name at each step that is taken with it.
 def check_name(name: str) -> str:
     """
     Return C{name} if it may be a file's.

@@ -34,6 +34,7 @@ def root(place: Path) -> Iterator[Root]:
     made = Root(str(place), durable=False)
     before = open_descriptors(place)
     yield made
+    made.rest()
     assert open_descriptors(place) == before, "a descriptor was left open"
     made.close()
 
