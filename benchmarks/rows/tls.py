@@ -22,6 +22,7 @@ from benchmarks.support.files import assert_same
 from benchmarks.support.processes import cpu_seconds
 from benchmarks.support.samples import Column, Figures, Group, Row
 from benchmarks.support.wire import PIECE, connect, receive
+from tests.support.daemon import LOOPBACK
 
 __all__ = ["TLS"]
 
@@ -39,11 +40,11 @@ class BareTls(Bare):
 class OursTls(Unverified):
     """filesrv, verification and durability off."""
 
-    modules = BareTls.modules
+    ports = (f"tls:{LOOPBACK}",)
 
     def start(self, place: Path) -> None:
-        pem = place.parent / "pem"
-        self.ports = (f"ssl:0:privateKey={pem}:certKey={pem}:interface=127.0.0.1",)
+        pem = str(place.parent / "pem")
+        self.options = (*self.options, "--certificate", pem, "--key", pem)
         super().start(place)
 
 

@@ -13,10 +13,13 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
+from filesrv.transfer.direct import DirectSending
+from filesrv.transfer.encrypted import EncryptedSending
 from filesrv.transfer.pace import Bound
 from filesrv.transfer.sendfile import SendfileSending, Unsupported
 from filesrv.transfer.sending import ChunkSending, FileShrank, Run, Sending
 from filesrv.transfer.sockets import is_tls, socket_of, socket_under, unsent
+from filesrv.transfer.tls import tls_layer
 
 __all__ = ["ChunkSending", "FileShrank", "Outflow", "Run", "SendfileSending", "Sending"]
 
@@ -122,24 +125,23 @@ class Outflow:
         self._sent = 0
         if run.length == 0:
             return
-        if socket_of(self._transport) is None:
-            await self._send_chunks(run, pace, moved)
-            return
+        how = (self._transport, self._reactor, run, pace, moved)
+        layer = tls_layer(self._transport)
+        if layer is not None and socket_under(layer) is not None:
+            await self._send_directly(EncryptedSending(layer, *how))
+        elif socket_of(self._transport) is not None:
+            await self._send_by_kernel(*how)
+        else:
+            await self._run(ChunkSending(*how))
+
+    async def _send_by_kernel(self, transport: Any, reactor: Any, run: Run, *more: Any) -> None:
         try:
-            await self._send_by_kernel(run, pace, moved)
+            await self._send_directly(SendfileSending(transport, reactor, run, *more))
         except Unsupported:
             rest = Run(run.descriptor, run.offset + self._sent, run.length - self._sent)
-            await self._send_chunks(rest, pace, moved)
+            await self._run(ChunkSending(transport, reactor, rest, *more))
 
-    async def _send_chunks(
-        self, run: Run, pace: Bound | None, moved: Callable[[int], None] | None
-    ) -> None:
-        await self._run(ChunkSending(self._transport, self._reactor, run, pace, moved))
-
-    async def _send_by_kernel(
-        self, run: Run, pace: Bound | None, moved: Callable[[int], None] | None
-    ) -> None:
-        sending = SendfileSending(self._transport, self._reactor, run, pace, moved)
+    async def _send_directly(self, sending: DirectSending) -> None:
         self._sending = sending
         # A pull producer is asked for more exactly when the transport's buffer is empty.
         self._register(streaming=False)

@@ -50,6 +50,10 @@ RECORD = 16 * 1024
 #: Twisted's 128 KiB would send those few on their own, with a turn of the reactor.
 SEND_SIZE = 512 * 1024
 
+#: Where bytes are that were decrypted, until all of what came at once is delivered.  One
+#: place serves all, because nothing of it is kept from one call to the next.
+_CLEAR = memoryview(bytearray(256 * 1024))
+
 #: Seconds that the alert which explains a failed handshake has to leave this machine.
 ALERT_WITHIN = 2.0
 
@@ -102,7 +106,7 @@ class TLSLayer(ProtocolWrapper):
     negotiatedProtocol = None  # noqa: N815
     _deadline: IDelayedCall | None = None
     _failure: TLSFailed | None = None
-    _shaken = _delivering = _peer_closed = _closed = False
+    _shaken = _delivering = _held_back = _peer_closed = _closed = False
 
     def __init__(
         self,
@@ -180,6 +184,35 @@ class TLSLayer(ProtocolWrapper):
         if self._shaken and (self._size >= RECORD or not self._delivering):
             self._encrypt()
 
+    def encrypted(self, data: memoryview) -> bytes:
+        """
+        All that was held back, and then C{data}, as it goes over the wire.
+
+        @raise ssl.SSLError: it cannot be encrypted.
+        """
+        while data:
+            data = data[self.tls.write(data) :]
+        return self._out.read()
+
+    def hold_back(self) -> None:
+        """
+        Write nothing until L{let_go}: somebody else writes on the socket meanwhile, and ends
+        that before the connection is to be closed.
+        """
+        self._held_back = True
+
+    def let_go(self, rest: memoryview) -> None:
+        """
+        Write again.
+
+        @param rest: of what was L{encrypted}, that the socket has not taken.
+        """
+        if self._held_back:
+            self._held_back = False
+            if rest:
+                self.transport.write(bytes(rest))
+            self._flush()
+
     def writeSequence(self, data: Any) -> None:
         self.write(b"".join(data))
 
@@ -237,11 +270,10 @@ class TLSLayer(ProtocolWrapper):
         self._encrypt()
 
     def _deliver(self) -> None:
-        pieces = []
         failed: TLSFailed | None = None
         try:
-            while piece := self.tls.read(RECORD):
-                pieces.append(piece)
+            while self._decrypt():
+                pass
             self._peer_closed = True
         except ssl.SSLWantReadError:
             pass
@@ -249,18 +281,34 @@ class TLSLayer(ProtocolWrapper):
             self._peer_closed = True
         except ssl.SSLError as error:
             failed = _failure(error)
-        if pieces:
-            self._hand_over(pieces)
         self._flush()
         if failed is not None:
             self._fail(failed)
         elif self._peer_closed and not _tell_half(self.wrappedProtocol, "readConnectionLost"):
             self.loseConnection()
 
-    def _hand_over(self, pieces: list[bytes]) -> None:
+    def _decrypt(self) -> bool:
+        """
+        Decrypt and hand over as much as there is, and room for it.
+
+        @return: whether there may be more.
+        @raise ssl.SSLError: there is not, and why.
+        """
+        read: Any = self.tls.read  # typeshed knows it without a buffer
+        size, count = 0, 1
+        try:
+            while count and len(_CLEAR) - size >= RECORD:
+                count = read(RECORD, _CLEAR[size:])
+                size += count
+        finally:
+            if size:
+                self._hand_over(size)
+        return count > 0
+
+    def _hand_over(self, size: int) -> None:
         self._delivering = True
         try:
-            self.wrappedProtocol.dataReceived(b"".join(pieces))
+            self.wrappedProtocol.dataReceived(bytes(_CLEAR[:size]))
         finally:
             self._delivering = False
         self._encrypt()
@@ -279,7 +327,7 @@ class TLSLayer(ProtocolWrapper):
         self._flush()
 
     def _flush(self) -> None:
-        if self._out.pending:
+        if self._out.pending and not self._held_back:
             self.transport.write(self._out.read())
 
     def _refuse(self, failure: TLSFailed) -> None:

@@ -1,11 +1,12 @@
 """
-Putting a run of a file on a connection: the same cases both ways, over a real one.
+Putting a run of a file on a connection: the same cases in all ways, over a real one.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ from twisted.python.failure import Failure
 from filesrv.transfer import send
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.send import FileShrank, Outflow, Run
+from filesrv.transfer.sockets import socket_under
+from filesrv.transfer.tls import start_tls
 from tests.support.memory import open_descriptors
+from tests.support.tls import Authority, trusting
 
 reactor: Any = _reactor
 
@@ -31,6 +35,13 @@ MIB = 1024 * 1024
 
 #: Each byte tells where it is.
 CONTENT = b"".join(b"%07d\n" % number for number in range(3 * MIB // 8))
+
+#: The ways of sending, and what does it.
+WAYS = {
+    "by the kernel": "SendfileSending",
+    "by chunks": "ChunkSending",
+    "under TLS": "EncryptedSending",
+}
 
 Async = Callable[..., Awaitable[None]]
 
@@ -117,6 +128,15 @@ class Line:
         self.taker = await connectProtocol(endpoint, Taker())
         self.sender = await arrived
 
+    async def secure(self, place: Path) -> None:
+        authority = Authority(place)
+        context = authority.pair().credentials().context
+        ours = start_tls(reactor, self.sender, context, server_side=True)
+        theirs = start_tls(reactor, self.taker, trusting(authority), server_hostname="localhost")
+        self.sender.outflow.over(ours)
+        await ours.done
+        await theirs.done
+
     async def close(self) -> None:
         self.sender.outflow.close()
         for end in (self.sender, self.taker):
@@ -137,11 +157,11 @@ def _noted(kind: type[send.Sending], used: list[str]) -> Callable[..., send.Send
     return make
 
 
-@pytest.fixture(params=["by the kernel", "by chunks"])
+@pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways of sending; the kernel's is left where there is no socket to give it."""
+    """All ways of sending; the kernel's is left where there is no socket to give it."""
     used: list[str] = []
-    for name in ("SendfileSending", "ChunkSending"):
+    for name in WAYS.values():
         monkeypatch.setattr(send, name, _noted(getattr(send, name), used))
     if request.param == "by chunks":
         monkeypatch.setattr(send, "socket_of", lambda transport: None)
@@ -151,9 +171,11 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest_twisted.async_yield_fixture
-async def line(way: str) -> AsyncGenerator[Line, None]:
+async def line(way: str, tmp_path: Path) -> AsyncGenerator[Line, None]:
     made = Line()
     await made.open(reactor)
+    if way == "under TLS":
+        await made.secure(tmp_path)
     yield made
     await made.close()
 
@@ -205,8 +227,7 @@ async def test_each_way_is_the_one_that_was_meant(
 ) -> None:
     await line.send(Run(file, 0, 100))
 
-    expected = "SendfileSending" if way == "by the kernel" else "ChunkSending"
-    assert request.node.ways_used == [expected]
+    assert request.node.ways_used == [WAYS[way]]
 
 
 @pytest_twisted.ensureDeferred
@@ -322,6 +343,9 @@ async def test_closing_our_end_ends_it(line: Line, file: int) -> None:
 async def test_a_sending_can_be_cancelled_and_the_connection_used_on(line: Line, file: int) -> None:
     os.ftruncate(file, 100 * MIB)
     line.taker.transport.pauseProducing()
+    below = socket_under(line.sender.transport)
+    assert below is not None
+    below.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)  # too little for a piece
     sent: list[int] = []
     sending = line.send(Run(file, 0, 100 * MIB), moved=sent.append)
     await settled(line)
