@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 
 from filesrv.client import answers
@@ -168,8 +167,7 @@ class Connection:
         @param digest: the C{blake3-4m} of the whole file.
         @raise filesrv.wire.errors.BadChecksum: that of what arrived is another.
         """
-        line = format_command("COMMIT", name, **{ALGORITHM: digest})
-        async with self._protocol.turn(line) as turn:
+        async with self._protocol.turn(_commit_command(name, digest)) as turn:
             turn.may_take_long = True
             reply = await turn.reply()
             return Stored(reply.fields.get("stored", name), reply.count("size"), 0)
@@ -264,22 +262,25 @@ class Connection:
         """
         ask = digest is not None
         line = _upload_command(name, len(data), 0, ask, modified, if_absent)
-        sent = [Deferred.fromCoroutine(self._upload_at_once(name, line, data))]
+        commands = [(line, data)]
         if digest is not None:
             # Sent ahead: refused, too, if the upload is.
-            sent.append(Deferred.fromCoroutine(self.commit(name, digest)))
-        outcomes: list[Any] = await DeferredList(sent, consumeErrors=True)
-        errors = [failure.value for succeeded, failure in outcomes if not succeeded]
-        # Who is cancelled ends, whatever had been refused by then.
-        for error in sorted(errors, key=lambda error: not isinstance(error, CancelledError)):
-            raise error
+            commands.append((_commit_command(name, digest), b""))
+        errors: list[Exception] = []
+        for number, turn in enumerate(await self._protocol.turns(*commands)):
+            try:
+                with self._protocol.answering(turn):
+                    if number == 0:
+                        answers.read_upload_head(await turn.reply(), len(data))
+                    turn.may_take_long = number > 0
+                    await turn.reply()
+            except CancelledError:
+                raise
+            except Exception as error:  # Why it is not stored, the first of them says.
+                errors.append(error)
+        for reason in errors:
+            raise reason
         return Stored(name, len(data), len(data))
-
-    async def _upload_at_once(self, name: str, line: bytes, data: bytes) -> Stored:
-        async with self._protocol.turn(line, data) as turn:
-            answers.read_upload_head(await turn.reply(), len(data))
-            reply = await turn.reply()
-        return Stored(reply.fields.get("stored", name), len(data), len(data))
 
     async def download(
         self,
@@ -352,6 +353,10 @@ def _upload_command(
         modified=None if modified is None else utc_time(modified),
         if_absent="yes" if if_absent else None,
     )
+
+
+def _commit_command(name: str, digest: str) -> bytes:
+    return format_command("COMMIT", name, **{ALGORITHM: digest})
 
 
 class _Progress:

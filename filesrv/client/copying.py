@@ -122,8 +122,10 @@ def _size(path: str) -> int:
 def _forget_spooled(session: Session, uploads: Sequence[Upload]) -> None:
     """What came in from a pipe has no other use than to arrive."""
     kept_in = os.path.realpath(session.state.path / _SPOOL)
+    directories = {os.path.dirname(each.path) for each in uploads}
+    spools = {path for path in directories if os.path.realpath(path) == kept_in}
     for each in uploads:
-        if os.path.dirname(os.path.realpath(each.path)) == kept_in:
+        if os.path.dirname(each.path) in spools:
             with suppress(OSError):
                 os.unlink(each.path)
 

@@ -50,15 +50,20 @@ class Journal:
         """
         self._directory = directory
         self._server = server
+        # Of most files nothing is there, and each look would cost as much as a system call.
+        self._there = set(os.listdir(directory))
 
     def began(self, name: str, source: Fingerprint) -> None:
         """Keep what C{name} is uploaded from."""
         entry = {"server": self._server, "name": name, **asdict(source)}
         path = str(self._path(name))
+        self._there.add(os.path.basename(path))
         write_whole(path, json.dumps(entry).encode(), fresh=f"{path}.{os.getpid()}~")
 
     def known(self, name: str) -> Fingerprint | None:
         """What C{name} was begun from; L{None} if this machine knows nothing of it."""
+        if not self._there:
+            return None
         try:
             entry = json.loads(self._path(name).read_bytes())
             return Fingerprint(**{field.name: entry[field.name] for field in fields(Fingerprint)})
@@ -76,15 +81,19 @@ class Journal:
         """Keep further digests from C{offset} on, and nothing behind them."""
         with suppress(OSError):  # They spare reading; nothing depends on them.
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            with open(os.open(self._path(name, _DIGESTS), flags, 0o600), "wb") as file:
+            path = self._path(name, _DIGESTS)
+            self._there.add(path.name)
+            with open(os.open(path, flags, 0o600), "wb") as file:
                 os.pwrite(file.fileno(), digests, offset)
                 os.ftruncate(file.fileno(), offset + len(digests))
 
     def finished(self, name: str) -> None:
         """Nothing is left to go on with."""
-        for suffix in (_DIGESTS, _ENTRY):
+        for suffix in (_DIGESTS, _ENTRY) if self._there else ():
+            path = self._path(name, suffix)
+            self._there.discard(path.name)
             with suppress(OSError):
-                self._path(name, suffix).unlink()
+                path.unlink()
 
     def _path(self, name: str, suffix: str = _ENTRY) -> Path:
         key = hashlib.sha256(f"{self._server}\n{name}".encode("utf-8", "surrogatepass"))

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from ssl import SSLContext
 from typing import Any
 
@@ -106,10 +106,23 @@ class ClientProtocol(LineReceiver):
 
         @raise ConnectionEnded: the connection ended.
         """
-        async with self._writing:
-            turn = await self._say(line, body)
-        async with self._answering(turn):
+        [turn] = await self.turns((line, body))
+        with self.answering(turn):
             yield turn
+
+    async def turns(self, *commands: tuple[bytes, bytes]) -> Sequence[Turn]:
+        """
+        Send commands in one write, each perhaps with bytes right behind it.  Whoever does
+        reads the answers of all, in that order, each within L{answering}.
+
+        @raise ConnectionEnded: the connection ended.
+        """
+        if not self._writing.locked and self.outflow.ready:  # As for most small files.
+            self.outflow.flush()
+            return self._say(commands)
+        async with self._writing:
+            await self._may_say()
+            return self._say(commands)
 
     @asynccontextmanager
     async def exclusive_turn(self, line: bytes) -> AsyncIterator[Turn]:
@@ -120,27 +133,35 @@ class ClientProtocol(LineReceiver):
         await self._writing.acquire()
         write_right = WriteRight(self._writing)
         try:
-            turn = await self._say(line)
+            await self._may_say()
+            [turn] = self._say([(line, b"")])
             turn.let_others_write = write_right.release
-            async with self._answering(turn):
+            with self.answering(turn):
                 yield turn
         finally:
             write_right.release()
 
-    async def _say(self, line: bytes, body: bytes = b"") -> Turn:
+    async def _may_say(self) -> None:
         with suppress(ConnectionLost):
             await self.outflow.drained()
+
+    def _say(self, commands: Sequence[tuple[bytes, bytes]]) -> Sequence[Turn]:
         if self.lost is not None:
             raise self.lost
-        turn = Turn(self)
-        self._turns.append(turn)
-        self.transport.writeSequence((line, self.delimiter, body))
+        turns = [Turn(self, follows=number > 0) for number in range(len(commands))]
+        self._turns += turns
+        said = [part for line, body in commands for part in (line, self.delimiter, body)]
+        self.transport.write(b"".join(said))
         self._peer.wake()
         self._adjust()
-        return turn
+        return turns
 
-    @asynccontextmanager
-    async def _answering(self, turn: Turn) -> AsyncIterator[None]:
+    @contextmanager
+    def answering(self, turn: Turn) -> Iterator[None]:
+        """
+        Around reading what a turn is answered: where that ends midway, the connection does,
+        too, because what the server says next belongs to nobody.
+        """
         try:
             yield
         except FilesrvError:
@@ -153,7 +174,6 @@ class ClientProtocol(LineReceiver):
 
     def _end_turn(self, turn: Turn, broken: bool) -> None:
         if broken:
-            # What the server says next belongs to nobody.
             self.abort()
         elif self._turns and self._turns[0] is turn:
             self._turns.popleft()
@@ -167,7 +187,7 @@ class ClientProtocol(LineReceiver):
         @raise FilesrvError: the server takes no connection now.
         @raise ConnectionEnded: it ended first.
         """
-        async with self._answering(self.greeting):
+        with self.answering(self.greeting):
             try:
                 reply = await self.greeting.reply()
                 if not reply.words.startswith("filesrv "):

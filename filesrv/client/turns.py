@@ -97,8 +97,12 @@ class Turn:
 
     let_others_write: Callable[[], None]
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, follows: bool = False) -> None:
+        """
+        @param follows: whether whoever reads the turn before reads this one right behind it.
+        """
         self._stream = stream
+        self._follows = follows
         self.midway = self.may_take_long = False
         self.line_wanted: Deferred[bytes] | None = None
         self.raw_wanted: Receiving | CountedLines | None = None
@@ -107,7 +111,7 @@ class Turn:
     @property
     def waits(self) -> bool:
         """Whether somebody awaits what comes next."""
-        return self.line_wanted is not None or self.raw_wanted is not None
+        return self._follows or self.line_wanted is not None or self.raw_wanted is not None
 
     def line(self) -> Deferred[bytes]:
         """

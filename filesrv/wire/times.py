@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 from filesrv.wire.errors import BadArguments
 
@@ -39,9 +40,14 @@ def utc_time(nanoseconds: int) -> str:
     it can, so that one such file does not spoil a listing.
     """
     seconds, fraction = divmod(nanoseconds, NANOSECONDS)
-    moment = _EPOCH + timedelta(seconds=min(max(seconds, _FIRST), _LAST))
     digits = f".{fraction:09d}".rstrip("0").rstrip(".")
-    return f"{moment.replace(tzinfo=None).isoformat()}{digits}Z"
+    return f"{_utc_second(seconds)}{digits}Z"
+
+
+@lru_cache(maxsize=64)  # The files of one directory are often of one second.
+def _utc_second(seconds: int) -> str:
+    moment = _EPOCH + timedelta(seconds=min(max(seconds, _FIRST), _LAST))
+    return moment.replace(tzinfo=None).isoformat()
 
 
 def parse_time(text: str) -> int:
@@ -54,14 +60,24 @@ def parse_time(text: str) -> int:
     try:
         if match is None:
             raise ValueError
-        year, month, day, hour, minute, second = (int(match[group]) for group in range(1, 7))
-        # A leap second is the first instant of the next minute to every file system.
-        moment = datetime(year, month, day, hour, minute, tzinfo=timezone.utc)
-        moment += timedelta(seconds=second)
-        if match[8]:
-            offset = timedelta(hours=int(match[9]), minutes=int(match[10]))
-            moment -= offset if match[8] == "+" else -offset
+        *parts, fraction, sign, hours, minutes = match.groups()
+        whole = _whole_seconds(*parts, sign, hours, minutes)
     except (ValueError, OverflowError):
         raise BadArguments("a time looks like 2026-11-20T10:30:00Z") from None
-    whole = (moment - _EPOCH) // _SECOND
-    return whole * NANOSECONDS + int((match[7] or "").ljust(9, "0"))
+    return whole * NANOSECONDS + int((fraction or "").ljust(9, "0"))
+
+
+@lru_cache(maxsize=64)
+def _whole_seconds(*parts: str | None) -> int:
+    """
+    @param parts: year to second; sign, hours and minutes of the offset, if there is one.
+    """
+    year, month, day, hour, minute, second = (int(part or 0) for part in parts[:6])
+    sign, hours, minutes = parts[6:]
+    # A leap second is the first instant of the next minute to every file system.
+    moment = datetime(year, month, day, hour, minute, tzinfo=timezone.utc)
+    moment += timedelta(seconds=second)
+    if sign:
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        moment -= offset if sign == "+" else -offset
+    return (moment - _EPOCH) // _SECOND
