@@ -22,7 +22,7 @@ from filesrv.server.limits import Limits
 from filesrv.server.phases import Phase
 from filesrv.server.shelves import CannotOpen, Shelves, open_shelves
 from filesrv.server.trust import RECORD_EVERY
-from filesrv.service.descriptors import fitted, raise_descriptor_limit
+from filesrv.service.descriptors import LEAST, fitted, raise_descriptor_limit
 from filesrv.service.endpoints import address_of, endpoint_of
 from filesrv.service.options import Options
 from filesrv.service.options.access import access_of
@@ -191,6 +191,8 @@ class FilesrvService(Service):
         """What the options say, as far as the system lets us have it."""
         wanted = limits_of(self._options)
         descriptors = raise_descriptor_limit()
+        if descriptors < LEAST:
+            raise CannotStart(f"the system allows {descriptors} open files; {LEAST} are needed")
         limits = fitted(wanted, descriptors)
         if limits.connections < wanted.connections:
             self._log.warn(

@@ -10,11 +10,14 @@ from dataclasses import replace
 
 from filesrv.server.limits import Limits
 
-__all__ = ["fitted", "raise_descriptor_limit"]
+__all__ = ["LEAST", "fitted", "raise_descriptor_limit"]
 
 #: For databases, ports, the log, directories while names are walked, and what runs beside;
 #: of few, half.
 OTHERS = 128
+
+#: A daemon that nobody uses has about 25 open; with fewer than these there is no serving.
+LEAST = 64
 
 #: Of the rest connections get this part at most, so that who was let in is served, too.
 FOR_CONNECTIONS = 0.75

@@ -392,7 +392,7 @@ _WORDS = {
 
 def _failure(error: ssl.SSLError) -> TLSFailed:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return NotTrusted(str(error.verify_message))
+        return NotTrusted(str(error.verify_message).rstrip("."))
     if isinstance(error, ssl.SSLEOFError):
         return CutOff("the connection was cut off")
     reason = error.reason or "TLS failed"

@@ -6,8 +6,10 @@ import selectors
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.conversation import Conversation
-from tests.support.daemon import LOOPBACK, PATIENCE, Daemon
+from tests.support.daemon import LOOPBACK, PATIENCE, Daemon, program
 from tests.support.flood import Flood
 
 RATE = 1_000_000
@@ -90,3 +92,29 @@ def test_behind_a_proxy_the_addresses_count_that_it_tells(tmp_path: Path) -> Non
             assert refusal == ("ERR TOO_MANY_CONNECTIONS limit=1 your address has all that it may")
             assert second.line() == ""
             assert first.ask("ECHO served") == "served"
+
+
+def with_open_files(count: int) -> list[str]:
+    """What starts a daemon that may have so many files open."""
+    limited = f'ulimit -n {count}; exec "$0" "$@"'
+    return ["sh", "-c", limited, program("twistd"), "-n", "--pidfile="]
+
+
+def test_with_few_open_files_whoever_was_let_in_is_served(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "root", twistd=with_open_files(64)) as daemon:
+        clients = [Conversation(daemon.port) for _ in range(24)]
+        with Conversation(daemon.port, greeted=False) as late:
+            assert late.line().startswith("ERR TOO_MANY_CONNECTIONS limit=24 ")
+        for number, client in enumerate(clients):
+            client.send(b"UPLOAD f%d 3 0\nabc" % number)
+            assert client.line().startswith("OK offset=0")
+            assert client.line().startswith("OK stored=")
+        for client in clients:
+            client.close()
+
+
+def test_with_too_few_open_files_it_says_so(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "root", twistd=with_open_files(60))
+    with pytest.raises(AssertionError):
+        daemon.start()
+    assert daemon.log_lines[-1] == "filesrv: the system allows 60 open files; 64 are needed"
