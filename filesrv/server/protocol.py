@@ -218,19 +218,16 @@ class FilesrvProtocol(LineReceiver):
         self.setRawMode()
         if self.session.phase is Phase.RECEIVING:
             self._up = self._up or self.factory.up.share()
-            if self._up is not None:
-                self._paced(self._up, self._up.begin())
+            self._paced(self._up, self._up.begin())
         else:
             self._end_flow()
 
     async def send(self, run: Run) -> None:
         self._peer.wake()
         down = self._down = self._down or self.factory.down.share()
-        if down is None:
-            await self._outflow.send(run)
-            return
         try:
-            await deferLater(self._reactor, down.begin())
+            if wait := down.begin():
+                await deferLater(self._reactor, wait)
             await self._outflow.send(run, down)
         finally:
             down.end()

@@ -11,6 +11,13 @@ from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["Bandwidth", "Bound", "Pace", "Share"]
 
+#: Bytes that all flows of one direction move in a turn of the reactor, in a few
+#: milliseconds: so long do commands wait that come meanwhile.
+TURN = 1024 * 1024
+
+#: And each of them at least, or there were more calls than bytes.
+LEAST = 128 * 1024
+
 
 class Bound(Protocol):
     """
@@ -72,10 +79,9 @@ class Bandwidth:
         self.common = None if in_all == inf else Pace(clock, in_all)
         self.flows = 0
 
-    def share(self) -> Share | None:
-        """A connection's part; L{None} where nothing is bounded."""
-        own = None if self._each == inf else Pace(self._clock, self._each)
-        return Share(self, own) if own or self.common else None
+    def share(self) -> Share:
+        """A connection's part."""
+        return Share(self, None if self._each == inf else Pace(self._clock, self._each))
 
 
 class Share:
@@ -107,12 +113,15 @@ class Share:
 
     def take(self, count: int) -> float:
         """Account for C{count} bytes that moved; seconds to wait before the next."""
-        return max(pace.take(count) for pace in self._paces)
+        return max((pace.take(count) for pace in self._paces), default=0.0)
 
     @property
     def chunk(self) -> int:
         """How many bytes to move at a time, the same for each of those that share."""
-        sizes = [] if self._own is None else [self._own.chunk]
+        flows = max(1, self._bandwidth.flows)
+        sizes = [max(LEAST, TURN // flows)]
+        if self._own is not None:
+            sizes.append(self._own.chunk)
         if self._bandwidth.common is not None:
-            sizes.append(self._bandwidth.common.chunk // max(1, self._bandwidth.flows))
+            sizes.append(self._bandwidth.common.chunk // flows)
         return max(1024, min(sizes))

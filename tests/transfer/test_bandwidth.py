@@ -20,9 +20,7 @@ class Flow:
     """
 
     def __init__(self, clock: Clock, bandwidth: Bandwidth, link: float = inf) -> None:
-        share = bandwidth.share()
-        assert share is not None
-        self.share: Share = share
+        self.share = bandwidth.share()
         self.moved = 0
         self._clock = clock
         self._link = link
@@ -107,5 +105,15 @@ def test_what_was_taken_before_is_waited_for_by_the_next_flow() -> None:
     assert share.begin() == pytest.approx(1.0)
 
 
-def test_where_nothing_is_bounded_nothing_is_counted() -> None:
-    assert Bandwidth(Clock(), inf, inf).share() is None
+def test_where_nothing_is_bounded_nobody_waits_and_all_share_a_turn() -> None:
+    bandwidth = Bandwidth(Clock(), inf, inf)
+    shares = [bandwidth.share() for _ in range(4)]
+    assert shares[0].begin() == 0
+    alone = shares[0].chunk
+    assert [share.begin() for share in shares] == [0, 0, 0, 0]
+
+    assert [share.take(share.chunk) for share in shares] == [0, 0, 0, 0]
+    assert sum(share.chunk for share in shares) == alone
+    for share in shares[1:]:
+        share.end()
+    assert shares[0].chunk == alone
