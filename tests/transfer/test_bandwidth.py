@@ -7,7 +7,7 @@ from math import inf
 import pytest
 from twisted.internet.task import Clock
 
-from filesrv.transfer.pace import Bandwidth, Share
+from filesrv.transfer.pace import Bandwidth
 
 RATE = 1_000_000.0
 
@@ -24,7 +24,7 @@ class Flow:
         self.moved = 0
         self._clock = clock
         self._link = link
-        clock.callLater(share.begin(), self._move)
+        clock.callLater(self.share.begin(), self._move)
 
     def _move(self) -> None:
         if self.share.flowing:
