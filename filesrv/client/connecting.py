@@ -190,5 +190,8 @@ def _words(problem: Exception) -> str:
     for kind, words in by_class:
         if isinstance(problem, kind):
             return words
+    if problem.args and isinstance(problem.args[0], Failure):
+        # What Twisted makes of an ICMP error, such as a firewall's that rejects.
+        return "the connection was refused on the way"
     number = getattr(problem, "osError", None)
     return os.strerror(number) if isinstance(number, int) else str(problem)

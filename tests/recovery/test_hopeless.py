@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, environment, program
+from tests.support.network import SERVER, Network
 
 PATIENT = ("--on-trouble=retry", "--patience=300")
 
@@ -41,3 +42,18 @@ def test_it_ends_at_once_with_one_line(
     daemon.stop()
     assert daemon.log.count(") connected") == 1
     daemon.start()
+
+
+def test_a_firewall_that_rejects_is_told_in_plain_words(tmp_path: Path) -> None:
+    with Network() as network:
+        network.run(network.router, *f"ip route add prohibit {SERVER}/32".split())
+        done = subprocess.run(
+            network.command(network.client, program("filesrv"), f"--server={SERVER}:9000", "list"),
+            env=environment(HOME=str(tmp_path)),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    words = f"cannot connect to {SERVER}:9000: the connection was refused on the way"
+    assert (done.stderr, done.returncode) == (f"filesrv: {words}\n", 75)
