@@ -232,11 +232,13 @@ def main(
     stderr: TextIO | None = None,
     environment: Mapping[str, str] | None = None,
     reactor: Any = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> int:
     """
     Perform one command line.
 
     @param arguments: without the program's name; those of the process if left out.
+    @param ready: called when all is imported that the command needs, before it begins.
     @return: the exit status.
     """
     console = Console(
@@ -251,7 +253,7 @@ def main(
         return shell_complete(commands(), {}, "filesrv", COMPLETE, instruction)
     try:
         parsed = _parse(arguments, console)
-        return DONE if parsed is None else _perform(parsed, console, environment, reactor)
+        return DONE if parsed is None else _perform(parsed, console, environment, reactor, ready)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -280,7 +282,11 @@ def _parse(arguments: Sequence[str] | None, console: Console) -> tuple[Job, Sett
 
 
 def _perform(
-    parsed: tuple[Job, Settings], console: Console, environment: Mapping[str, str], reactor: Any
+    parsed: tuple[Job, Settings],
+    console: Console,
+    environment: Mapping[str, str],
+    reactor: Any,
+    ready: Callable[[], None],
 ) -> int:
     job, settings = parsed
     server = job.server or settings.server
@@ -300,4 +306,5 @@ def _perform(
     from filesrv.client.running import run
     from filesrv.client.state import State
 
+    ready()
     return run(job.run, reactor, console, settings, server, State(environment))
