@@ -22,7 +22,7 @@ from filesrv.server.port import ConnectionEnded, PayloadCut, Port
 from filesrv.server.starttls import starttls
 from filesrv.server.upload import Announced, Upload
 from filesrv.store.registry import Direction, Unfinished
-from filesrv.store.root import Entry
+from filesrv.store.root import Entry, OpenFile
 from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, split_digests
 from filesrv.transfer.meter import Meter
 from filesrv.transfer.send import Run
@@ -316,9 +316,16 @@ async def hash_(port: Port, command: Command) -> None:
     algorithm = command.argument(1) or "sha256"
     if algorithm not in ALGORITHMS:
         raise BadArguments(f"the algorithms are {' '.join(ALGORITHMS)}")
-    with port.shelves.root.open(name) as file:
+    with _reading(port, name) as file:
         digest = await port.shelves.hashes.digest(name, file, algorithm, port.breathe)
         port.reply(**{algorithm: digest}, size=file.status.size)
+
+
+@contextmanager
+def _reading(port: Port, name: str) -> Iterator[OpenFile]:
+    """A file that is read for long, and so counts as a transfer."""
+    with port.shelves.downloads.slots.taken(port.client), port.shelves.root.open(name) as file:
+        yield file
 
 
 async def sums(port: Port, command: Command) -> None:
@@ -326,7 +333,7 @@ async def sums(port: Port, command: Command) -> None:
     blocks = await port.shelves.uploads.sums(port.client, name, port.breathe)
     if blocks is None:
         port.visitor.require(Right.READ, name)
-        with port.shelves.root.open(name) as file:
+        with _reading(port, name) as file:
             blocks = await port.shelves.hashes.blocks(name, file, port.breathe)
     await port.reply_lines((digest.hex() for digest in split_digests(blocks)), block=BLOCK_SIZE)
 

@@ -5,6 +5,8 @@ How many transfers go on at once: in all, for each needs open files, and of each
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from filesrv.server.limits import Limits
 from filesrv.wire.errors import TooManyConnections
@@ -31,6 +33,20 @@ class Slots:
         if self._count >= self._limits.transfers:
             limit = self._limits.transfers
             raise TooManyConnections("the server has all the transfers that it takes", limit=limit)
+
+    @contextmanager
+    def taken(self, client: str) -> Iterator[None]:
+        """
+        Around what holds a file open like a transfer.
+
+        @raise TooManyConnections: it may not begin now.
+        """
+        self.check(client)
+        self.take(client)
+        try:
+            yield
+        finally:
+            self.free(client)
 
     def take(self, client: str) -> None:
         """A transfer begins."""

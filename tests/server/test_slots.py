@@ -95,3 +95,22 @@ def test_whatever_way_a_transfer_ends_its_place_is_free(make: Make) -> None:
         downloading(server).reset()
         assert b" received=2 " in client.says(b"UPLOAD c 2 0 commit=ask\nab")
         assert client.asks(b"COMMIT c blake3-4m=" + b"0" * 64)[0].startswith("ERR BAD_CHECKSUM")
+
+
+@pytest.mark.parametrize("line", [b"HASH large", b"SUMS large"])
+def test_a_file_that_is_read_for_its_digest_counts_as_long_as_that_takes(
+    make: Make, line: bytes
+) -> None:
+    """Each holds a descriptor: hundreds at once would leave none for anybody else."""
+    server = make(Limits(transfers=2))
+    uploading(server, "a")
+    reading, refused = server.connect(), server.connect("192.0.2.2")
+    reading.send(line + b"\n")
+    refused.send(line + b"\n")
+    server.reactor.ticks = 0.003
+    server.settle()
+    server.reactor.ticks = 0.0
+
+    assert reading.new().startswith(b"OK ")
+    assert (refused.new().decode().splitlines(), refused.end_seen) == ([OF_ALL], True)
+    assert server.connect("192.0.2.2").asks(line)[0].startswith("OK ")
