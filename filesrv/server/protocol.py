@@ -100,9 +100,13 @@ class FilesrvProtocol(LineReceiver):
         if self._receiving:  # Called by what this very call delivered.
             super().dataReceived(data)
             return
+        raw = self.takes_views
         self._receiving = self._outflow.gathering = True
         try:
-            super().dataReceived(data)
+            if raw:
+                self.rawDataReceived(data)  # LineReceiver would copy it
+            else:
+                super().dataReceived(data)
             while self._over_long:
                 data, self._over_long = self._over_long, b""
                 super().dataReceived(data)
@@ -111,6 +115,12 @@ class FilesrvProtocol(LineReceiver):
             self._outflow.flush()
         self._adjust_reading(bool(data))
         self._check_half_closed()
+
+    @property
+    def takes_views(self) -> bool:
+        """Whether bytes may come in a buffer that is another's again after the call."""
+        receiving = self.session.phase is Phase.RECEIVING
+        return receiving and not self.line_mode and not self.paused and not self._receiving
 
     def _adjust_reading(self, more_came: bool) -> None:
         """

@@ -44,7 +44,7 @@ class Receiving:
         """
         surplus = b""
         if len(data) > self.remaining:
-            data, surplus = data[: self.remaining], data[self.remaining :]
+            data, surplus = data[: self.remaining], bytes(data[self.remaining :])
         self.remaining -= len(data)
         if self.refused is None:
             try:

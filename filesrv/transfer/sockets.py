@@ -64,12 +64,6 @@ __all__ = [
 LINE_READ_SIZE = 16 * 1024
 
 
-#: And under TLS at most.  Each byte is in three buffers there before it is in the file; of
-#: 512 KiB and more, the allocator gives them back to the system each time, and the faults of
-#: their pages take as long as the decryption.
-TLS_READ_SIZE = 256 * 1024
-
-
 def socket_of(transport: ITransport | None) -> socket.socket | None:
     """
     The socket under a transport, where its bytes go as they are.
@@ -239,8 +233,6 @@ def no_delay(transport: Any) -> None:
 
 def set_read_size(transport: Any, size: int) -> None:
     """How many bytes one read of a connection takes at most."""
-    if is_tls(transport):
-        size = min(size, TLS_READ_SIZE)
     transport = unwrapped(transport)
     if isinstance(transport, FileDescriptor):
         transport.bufferSize = size

@@ -52,7 +52,7 @@ SEND_SIZE = 512 * 1024
 
 #: Where bytes are that were decrypted, until all of what came at once is delivered.  One
 #: place serves all, because nothing of it is kept from one call to the next.
-_CLEAR = memoryview(bytearray(256 * 1024))
+_CLEAR = memoryview(bytearray(512 * 1024 + RECORD))
 
 #: Seconds that the alert which explains a failed handshake has to leave this machine.
 ALERT_WITHIN = 2.0
@@ -308,7 +308,8 @@ class TLSLayer(ProtocolWrapper):
     def _hand_over(self, size: int) -> None:
         self._delivering = True
         try:
-            self.wrappedProtocol.dataReceived(bytes(_CLEAR[:size]))
+            view, takes = _CLEAR[:size], getattr(self.wrappedProtocol, "takes_views", False)
+            self.wrappedProtocol.dataReceived(view if takes else bytes(view))  # type: ignore[arg-type]
         finally:
             self._delivering = False
         self._encrypt()
