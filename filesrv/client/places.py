@@ -60,13 +60,19 @@ def place_below(directory: str, parts: Sequence[str]) -> Place:
     @raise OSError: one of them is something else already, a symbolic link for instance.
     """
     check_name("/".join(parts))
-    os.makedirs(directory or ".", exist_ok=True)
-    descriptor = os.open(directory or ".", _DIRECTORY)
+    try:
+        descriptor = os.open(directory or ".", _DIRECTORY)
+    except FileNotFoundError:
+        os.makedirs(directory, exist_ok=True)
+        descriptor = os.open(directory, _DIRECTORY)
     try:
         for part in parts[:-1]:
-            with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=descriptor)
-            below = _step(descriptor, part)
+            try:
+                below = _step(descriptor, part)
+            except FileNotFoundError:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=descriptor)
+                below = _step(descriptor, part)
             os.close(descriptor)
             descriptor = below
     except BaseException:

@@ -4,7 +4,8 @@ Putting files on disk without waiting for it in this process.
 Linux's own asynchronous I/O (io_submit(2), for which Python has no name) takes any number
 of flushes at a time; the kernel does them side by side, so that many share one commit of
 the file system's journal, and tells through an eventfd, which the reactor reads.  Where it
-cannot, files are flushed one after the other, and waited for.
+cannot, or where nothing has to be waited for, as in memory, files are flushed one after the
+other.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ _AT_ONCE = 256
 #: IOCB_CMD_FSYNC and IOCB_FLAG_RESFD of linux/aio_abi.h.
 _FSYNC = 2
 _TELL_EVENTFD = 1
+
+
+#: Seconds up to which a flush is over at once: asking the kernel to do it costs as much.
+INSTANT = 0.0002
+
+#: Flushes at once that make up for one that was not: a process is interrupted now and then.
+_FORGIVEN_BY = 8
+
+#: So many more of those that were not, and the kernel is asked.
+_ENOUGH = 3
 
 
 class Flushing:
@@ -86,8 +97,9 @@ class _Event(ctypes.Structure):
 class KernelFlushing(Flushing):
     """By the kernel, side by side, while this process does other things."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, instant: float = INSTANT) -> None:
         """
+        @param instant: seconds; flushes that take as long are worth asking the kernel for.
         @raise OSError: this system does not have it, or has no more of it.
         """
         if platform.machine() not in _CALLS or not hasattr(os, "eventfd"):
@@ -101,8 +113,19 @@ class KernelFlushing(Flushing):
         self._reactor = reactor
         self._waiting: dict[int, Deferred[None]] = {}
         self._number = 0
+        self._instant = instant
+        self._waited = 0
 
     def flush(self, descriptor: int) -> Deferred[None]:
+        if self._waited >= _ENOUGH * _FORGIVEN_BY:
+            return self._ask(descriptor)
+        began = self._reactor.seconds()
+        done = super().flush(descriptor)
+        at_once = self._reactor.seconds() - began < self._instant
+        self._waited = max(0, self._waited - 1) if at_once else self._waited + _FORGIVEN_BY
+        return done
+
+    def _ask(self, descriptor: int) -> Deferred[None]:
         number = self._number = self._number + 1
         control = _Control(
             data=number,

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from filesrv.transfer.flushing import Flushing, flushing
+from filesrv.transfer.flushing import Flushing, KernelFlushing, flushing
 from tests.support.hand_reactor import HandReactor
 
 
@@ -31,7 +31,13 @@ class Bench:
         return found
 
 
-@pytest.fixture(params=[flushing, lambda reactor: Flushing()], ids=["kernel", "plain"])
+def _by_kernel(reactor: Any) -> Flushing:
+    return KernelFlushing(reactor, instant=0.0)
+
+
+@pytest.fixture(
+    params=[_by_kernel, flushing, lambda reactor: Flushing()], ids=["kernel", "at once", "plain"]
+)
 def bench(request: pytest.FixtureRequest) -> Bench:
     return Bench(request.param)
 
