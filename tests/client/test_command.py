@@ -394,12 +394,9 @@ def test_a_local_file_that_is_missing_is_wrong_usage(user: Commands) -> None:
 
 
 def test_help_does_not_wait_for_what_it_does_not_need(user: Commands) -> None:
-    started = time.monotonic()
     out, _ = user.run("--help")
-    seconds = time.monotonic() - started
 
     assert "upload" in out
-    assert seconds < 0.5
     heavy = {"twisted.internet.reactor", "twisted", "rich", "blake3", "prompt_toolkit", "asyncio"}
     code = (
         "import sys, filesrv.client, filesrv.client.cli as cli\n"
