@@ -144,6 +144,7 @@ class Session(Caller):
         """The connection has ended."""
         self.ending = self.ending or ending
         self._enter(Event.LOST)
+        self.shelves.root.rest()
         self._end_receiving(ConnectionEnded(self.ending))
 
     def end(self, ending: Ending, refusal: FilesrvError | None = None) -> None:
