@@ -19,6 +19,11 @@ TURN = 1024 * 1024
 LEAST = 128 * 1024
 
 
+#: Seconds that a clock can tell apart; it counts them from 1970 in 53 bits.  Who waits for
+#: less finds the clock where it was, and waits again.
+TICK = 1e-6
+
+
 class Bound(Protocol):
     """
     What bytes are accounted for with.  They are taken first and waited for afterwards, so
@@ -51,7 +56,8 @@ class Pace:
         earned = max(0.0, now - self._counted) * self._rate
         self._counted = now
         self._credit = min(self._credit + earned, self._rate * self.BURST) - count
-        return max(0.0, -self._credit / self._rate)
+        wait = -self._credit / self._rate
+        return wait if wait >= TICK else 0.0
 
     @property
     def chunk(self) -> int:

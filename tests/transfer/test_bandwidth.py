@@ -7,7 +7,7 @@ from math import inf
 import pytest
 from twisted.internet.task import Clock
 
-from filesrv.transfer.pace import Bandwidth
+from filesrv.transfer.pace import Bandwidth, Pace
 
 RATE = 1_000_000.0
 
@@ -117,3 +117,11 @@ def test_where_nothing_is_bounded_nobody_waits_and_all_share_a_turn() -> None:
     for share in shares[1:]:
         share.end()
     assert shares[0].chunk == alone
+
+
+def test_nobody_waits_for_less_than_a_clock_can_tell() -> None:
+    clock = Clock()
+    pace = Pace(clock, 1e9)
+
+    assert pace.take(1) == 0
+    assert pace.take(10_000) == pytest.approx(1e-5, rel=0.01)
