@@ -248,9 +248,7 @@ def main(
     )
     environment = os.environ if environment is None else environment
     if instruction := environment.get(COMPLETE):
-        from click.shell_completion import shell_complete
-
-        return shell_complete(commands(), {}, "filesrv", COMPLETE, instruction)
+        return _complete(instruction)
     try:
         parsed = _parse(arguments, console)
         return DONE if parsed is None else _perform(parsed, console, environment, reactor, ready)
@@ -265,6 +263,12 @@ def main(
         return DONE
     finally:
         console.let_go()
+
+
+def _complete(instruction: str) -> int:
+    from click.shell_completion import shell_complete
+
+    return shell_complete(commands(), {}, "filesrv", COMPLETE, instruction)
 
 
 def _nowhere(mode: str) -> TextIO:

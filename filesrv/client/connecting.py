@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from twisted.internet import error
@@ -81,17 +82,16 @@ def connect(
     """
     server = ServerAddress(host, port, implicit)
     factory = _ClientFactory(reactor, liveness or Liveness(reactor, DEAD_AFTER, STALL_TIMEOUT))
-    meeting = (
-        _meet_again(reactor, server, factory, timeout)
-        if greeted_before and trust is None and not implicit
-        else _meet(reactor, server, factory, trust)
-    )
+    if greeted_before and trust is None and not implicit:
+        meeting = _meet_again(reactor, server, factory, timeout)
+    else:
+        meeting = _meet(reactor, server, factory, trust)
     connected = Deferred.fromCoroutine(_connect(reactor, server, factory, token, meeting))
+    return connected.addTimeout(timeout, reactor, partial(_timed_out, server))
 
-    def timed_out(result: Connection | Failure, seconds: float) -> Connection:
-        raise CannotConnect(f"{server} does not answer")
 
-    return connected.addTimeout(timeout, reactor, timed_out)
+def _timed_out(server: ServerAddress, result: Connection | Failure, seconds: float) -> Connection:
+    raise CannotConnect(f"{server} does not answer")
 
 
 async def _connect(

@@ -59,17 +59,7 @@ async def upload(
         else:
             uploads = _found(report, files, as_name, into, recursive)
             _check_names(uploads)
-        report.expect(len(uploads), sum(_size(each.path) for each in uploads))
-        runs = Uploads(
-            session.reactor,
-            session.recovery,
-            report,
-            session.journal(),
-            pace=session.pace(),
-            if_absent=if_absent,
-            verify=session.settings.verify,
-        )
-        await runs.run(uploads)
+        await _send(session, report, uploads, if_absent)
         _forget_spooled(session, uploads)
     except GaveUp as error:
         raise _given_up(error) from error
@@ -77,6 +67,22 @@ async def upload(
         report.close()
         if spooled is not None and spooled.exists():
             _tell_of_spool(session, spooled, as_name or "stdin")
+
+
+async def _send(
+    session: Session, report: Lines, uploads: Sequence[Upload], if_absent: bool
+) -> None:
+    report.expect(len(uploads), sum(_size(each.path) for each in uploads))
+    runs = Uploads(
+        session.reactor,
+        session.recovery,
+        report,
+        session.journal(),
+        pace=session.pace(),
+        if_absent=if_absent,
+        verify=session.settings.verify,
+    )
+    await runs.run(uploads)
 
 
 async def _spool_stdin(session: Session, name: str) -> Path:

@@ -7,7 +7,10 @@ from __future__ import annotations
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, Idle, ShuttingDown, Stalled, TakenOver
 
-__all__ = ["DEAD", "LAST_WORDS"]
+__all__ = ["CLOSE_WITHIN", "DEAD", "LAST_WORDS"]
+
+#: Seconds that a peer whose connection is ended gets to read its last reply.
+CLOSE_WITHIN = 10.0
 
 #: What is said; of other endings nothing is.
 LAST_WORDS: dict[Ending, type[FilesrvError]] = {

@@ -22,7 +22,7 @@ from filesrv.server import events
 from filesrv.server.caller import Caller
 from filesrv.server.commands import COMMANDS, Verb
 from filesrv.server.events import Who
-from filesrv.server.last_words import DEAD, LAST_WORDS
+from filesrv.server.last_words import CLOSE_WITHIN, DEAD, LAST_WORDS
 from filesrv.server.phases import Event, Phase, next_phase
 from filesrv.server.port import Connection, ConnectionEnded, PayloadCut
 from filesrv.server.shelves import Shelves
@@ -50,9 +50,6 @@ MAX_SKIPPED = 1024 * 1024
 
 #: Seconds that a verb may work before the other connections have their turn.
 TURN = 0.005
-
-#: Seconds that a peer whose connection is ended gets to read its last reply.
-CLOSE_WITHIN = 10.0
 
 #: Lines of a long reply that are written at a time.
 BATCH = 256

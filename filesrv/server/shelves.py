@@ -7,7 +7,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 
@@ -127,59 +128,78 @@ def open_shelves(
     @param access: who may do what; everybody everything, if it is left out.
     @raise CannotOpen: it cannot be written, or another daemon serves it.
     """
-    state = os.path.join(path, STATE_DIRECTORY)
     with ExitStack() as opened:
-        try:
-            os.makedirs(path, exist_ok=True)
-            _make_private(state)
-            lock = _lock(os.path.join(state, "lock"))
-            opened.callback(os.close, lock)
-            freeing = opened.enter_context(closing(Freeing()))
-            root = opened.enter_context(closing(Root(path, durable, freeing)))
-            place = os.path.join(state, "partial")
-            partials = opened.enter_context(closing(Partials(place, durable, freeing)))
-            file = os.path.join(state, "registry.sqlite")
-            registry = opened.enter_context(closing(Registry(file, clock, keep)))
-            file = os.path.join(state, "digests.sqlite")
-            known = opened.enter_context(closing(KnownDigests(file, clock)))
-            owners = None
-            if limits.quota_per_client != inf:
-                file = os.path.join(state, "owners.sqlite")
-                owners = opened.enter_context(closing(Owners(file)))
-            quota = Quota(limits, root, owners)
-            quota.measure(path)
-        except BlockingIOError:
-            raise CannotOpen(f"another filesrv serves {path}") from None
-        except OSError as error:
-            raise CannotOpen(f"cannot keep files in {path}: {error.strerror}") from error
-        except sqlite3.Error as error:
-            raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
-        hashes, events = Hashes(known), Events()
-        slots = Slots(limits)
-        uploads = Uploads(clock, root, partials, registry, hashes, events, quota, slots)
+        stores = _open_stores(opened, path, clock, keep, durable, limits)
+        root, registry, quota = stores.root, stores.registry, stores.quota
+        hashes, events, slots = Hashes(stores.known), Events(), Slots(limits)
+        uploads = Uploads(clock, root, stores.partials, registry, hashes, events, quota, slots)
         downloads = Downloads(root, registry, slots)
         access = Access() if access is None else access
+        draining = Draining(events)
         shelves = Shelves(
-            clock,
-            root,
-            registry,
-            uploads,
-            downloads,
-            hashes,
-            events,
-            Draining(events),
-            access,
-            limits,
-            quota,
-            overwrite,
-            lock,
+            *(clock, root, registry, uploads, downloads, hashes, events, draining),
+            *(access, limits, quota, overwrite, stores.lock),
         )
-        _free_between_events(freeing, clock)
+        _free_between_events(root.freeing, clock)
         shelves.tidy()
         if access.anonymous:
             shelves.make_home(None)
         opened.pop_all()
         return shelves
+
+
+@dataclass(frozen=True)
+class _Stores:
+    """What is kept on disk, and the lock on it."""
+
+    lock: int
+    root: Root
+    partials: Partials
+    registry: Registry
+    known: KnownDigests
+    quota: Quota
+
+
+def _open_stores(
+    opened: ExitStack, path: str, clock: IReactorTime, keep: float, durable: bool, limits: Limits
+) -> _Stores:
+    """
+    @param opened: closes them again.
+    """
+    state = os.path.join(path, STATE_DIRECTORY)
+    with _plainly(path, state):
+        os.makedirs(path, exist_ok=True)
+        _make_private(state)
+        lock = _lock(os.path.join(state, "lock"))
+        opened.callback(os.close, lock)
+        freeing = opened.enter_context(closing(Freeing()))
+        root = opened.enter_context(closing(Root(path, durable, freeing)))
+        place = os.path.join(state, "partial")
+        partials = opened.enter_context(closing(Partials(place, durable, freeing)))
+        file = os.path.join(state, "registry.sqlite")
+        registry = opened.enter_context(closing(Registry(file, clock, keep)))
+        file = os.path.join(state, "digests.sqlite")
+        known = opened.enter_context(closing(KnownDigests(file, clock)))
+        owners = None
+        if limits.quota_per_client != inf:
+            file = os.path.join(state, "owners.sqlite")
+            owners = opened.enter_context(closing(Owners(file)))
+        quota = Quota(limits, root, owners)
+        quota.measure(path)
+    return _Stores(lock, root, partials, registry, known, quota)
+
+
+@contextmanager
+def _plainly(path: str, state: str) -> Iterator[None]:
+    """What cannot be opened, in words for the administrator."""
+    try:
+        yield
+    except BlockingIOError:
+        raise CannotOpen(f"another filesrv serves {path}") from None
+    except OSError as error:
+        raise CannotOpen(f"cannot keep files in {path}: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise CannotOpen(f"cannot open the registry in {state}: {error}") from error
 
 
 def _free_between_events(freeing: Freeing, clock: IReactorTime) -> None:

@@ -34,6 +34,23 @@ _NEEDS_AUTH = ("anonymous", "homes", "allow-plain-login")
 
 
 def _check(options: Values) -> None:
+    options["checkers"] = _checkers(options)
+    for needless in _NEEDS_AUTH if not options["auth"] else ():
+        if options[needless]:
+            raise WrongOption(needless, "needs --auth")
+    if options["rights"]:
+        try:
+            read_rights(options["rights"])
+        except WrongRights as error:
+            raise WrongOption("rights", str(error)) from None
+
+
+def _checkers(options: Values) -> list[Any]:
+    """
+    What the descriptions of C{--auth} describe.
+
+    @raise SystemExit: help was asked for, and given.
+    """
     auth = AuthOptions()
     if options["help-auth"]:
         auth.opt_help_auth()
@@ -47,15 +64,7 @@ def _check(options: Values) -> None:
             kind = description.partition(":")[0]
             words = str(error).removeprefix("Unexpected error: ")
             raise WrongOption("auth", f"{kind}: {words}") from None
-    options["checkers"] = auth.checkers
-    for needless in _NEEDS_AUTH if not options["auth"] else ():
-        if options[needless]:
-            raise WrongOption(needless, "needs --auth")
-    if options["rights"]:
-        try:
-            read_rights(options["rights"])
-        except WrongRights as error:
-            raise WrongOption("rights", str(error)) from None
+    return auth.checkers
 
 
 def access_of(reactor: Any, options: Values, reloads: Reloads) -> Access:
