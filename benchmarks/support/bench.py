@@ -32,6 +32,7 @@ class Sizes:
 
     @ivar room: bytes that all of it takes in memory at once, at most.
     @ivar stream: bytes of one transfer.
+    @ivar together: bytes of all those that run at once; to begin is no part to speak of.
     @ivar command: bytes that a whole command moves.
     @ivar files: how many small files.
     @ivar echoes: ECHOs that are sent ahead.
@@ -44,6 +45,7 @@ class Sizes:
 
     room: int
     stream: int
+    together: int
     command: int
     files: int
     echoes: int
@@ -55,8 +57,9 @@ class Sizes:
 
 
 FULL = Sizes(
-    room=6 * GIB,
+    room=8 * GIB,
     stream=512 * MIB,
+    together=2 * GIB,
     command=GIB,
     files=5000,
     echoes=100_000,
@@ -70,6 +73,7 @@ FULL = Sizes(
 QUICK = Sizes(
     room=GIB,
     stream=64 * MIB,
+    together=256 * MIB,
     command=64 * MIB,
     files=200,
     echoes=5000,

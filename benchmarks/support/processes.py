@@ -99,8 +99,8 @@ def cpu_seconds(pid: int) -> float:
     """What a process and its descendants that live have spent, to the nanosecond."""
     spent = 0
     for each in family(pid):
-        for task in Path(f"/proc/{each}/task").iterdir():
-            with suppress(OSError):
+        with suppress(OSError):  # It may end meanwhile.
+            for task in Path(f"/proc/{each}/task").iterdir():
                 spent += int((task / "schedstat").read_text().split()[0])
     return spent / 1e9
 

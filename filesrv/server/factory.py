@@ -24,7 +24,7 @@ from filesrv.server.shelves import Shelves
 from filesrv.store.registry import Registry
 from filesrv.transfer.certificates import Credentials
 from filesrv.transfer.liveness import Liveness
-from filesrv.transfer.pace import Bandwidth
+from filesrv.transfer.pace import DOWN, UP, Bandwidth
 from filesrv.transfer.sockets import peer_user, plain_host, socket_under
 from filesrv.wire.endings import Ending
 
@@ -66,8 +66,9 @@ class FilesrvFactory(ServerFactory):
         self.registry: Registry = shelves.registry
         self.gate = Gate(reactor, shelves.limits)
         self.patience = Patience(reactor, shelves.limits)
-        self.up = Bandwidth(reactor, shelves.limits.rate, shelves.limits.rate_per_connection)
-        self.down = Bandwidth(reactor, shelves.limits.rate, shelves.limits.rate_per_connection)
+        rates = (shelves.limits.rate, shelves.limits.rate_per_connection)
+        self.up = Bandwidth(reactor, UP, *rates)
+        self.down = Bandwidth(reactor, DOWN, *rates)
         self.connections: set[FilesrvProtocol] = set()
         self._all_gone: list[Deferred[None]] = []
         self._numbers = count(1)

@@ -4,24 +4,41 @@ Bounds on the bytes a second: a token bucket that may go into debt, and one that
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Bandwidth", "Bound", "Pace", "Share"]
-
-#: Bytes that all flows of one direction move in a turn of the reactor, in a few
-#: milliseconds: so long do commands wait that come meanwhile.
-TURN = 1024 * 1024
-
-#: And each of them at least, or there were more calls than bytes.
-LEAST = 128 * 1024
-
+__all__ = ["DOWN", "UP", "Bandwidth", "Bound", "Pace", "Share", "Turn"]
 
 #: Seconds that a clock can tell apart; it counts them from 1970 in 53 bits.  Who waits for
 #: less finds the clock where it was, and waits again.
 TICK = 1e-6
+
+#: Bytes that are moved at a time at least, however low the rate.
+SMALLEST = 1024
+
+
+@dataclass(frozen=True)
+class Turn:
+    """
+    What the flows of one direction move in a turn of the reactor: so long do commands wait
+    that come meanwhile.
+
+    @ivar in_all: bytes of all of them together, in a few milliseconds.
+    @ivar least: bytes of each of them at least, or there were more calls than bytes.
+    """
+
+    in_all: int
+    least: int
+
+
+#: The kernel moves a MiB to a socket in a third of a millisecond.
+DOWN = Turn(4 * 1024 * 1024, 1024 * 1024)
+
+#: Received, hashed and written it takes four times as long.
+UP = Turn(1024 * 1024, 128 * 1024)
 
 
 class Bound(Protocol):
@@ -62,7 +79,7 @@ class Pace:
     @property
     def chunk(self) -> int:
         """How many bytes to move at a time so that the flow stays even."""
-        return max(1024, int(self._rate / 20))
+        return max(SMALLEST, int(self._rate / 20))
 
 
 class Bandwidth:
@@ -73,21 +90,37 @@ class Bandwidth:
     turns, with equal chunks: the rate is shared equally by those that can use it, and what
     a slow one leaves the others have.
 
+    @ivar turn: what they move in a turn of the reactor.
     @ivar flows: how many there are.
+    @ivar chunk: how many bytes each of them moves at a time.
     """
 
-    def __init__(self, clock: IReactorTime, in_all: float, each: float) -> None:
+    def __init__(self, clock: IReactorTime, turn: Turn, in_all: float, each: float) -> None:
         """
         @param in_all: bytes a second; infinite for no bound, like C{each}.
         """
         self._clock = clock
+        self.turn = turn
         self._each = each
         self.common = None if in_all == inf else Pace(clock, in_all)
         self.flows = 0
+        self._share_out()
 
     def share(self) -> Share:
         """A connection's part."""
         return Share(self, None if self._each == inf else Pace(self._clock, self._each))
+
+    def count(self, more: int) -> None:
+        """So many flows have begun, or ended."""
+        self.flows += more
+        self._share_out()
+
+    def _share_out(self) -> None:
+        # Here, and not for each chunk, of which there are thousands a second.
+        flows = max(1, self.flows)
+        self.chunk = max(self.turn.least, self.turn.in_all // flows)
+        if self.common is not None:
+            self.chunk = max(SMALLEST, min(self.chunk, self.common.chunk // flows))
 
 
 class Share:
@@ -101,33 +134,30 @@ class Share:
     def __init__(self, bandwidth: Bandwidth, own: Pace | None) -> None:
         self._bandwidth = bandwidth
         self._paces = [pace for pace in (own, bandwidth.common) if pace is not None]
-        self._own = own
+        self._most = bandwidth.turn.in_all if own is None else own.chunk
         self.flowing = False
 
     def begin(self) -> float:
         """A flow begins; seconds to wait before that, for what was taken before."""
         if not self.flowing:
             self.flowing = True
-            self._bandwidth.flows += 1
+            self._bandwidth.count(1)
         return self.take(0)
 
     def end(self) -> None:
         """The flow has ended.  A second call does nothing."""
         if self.flowing:
             self.flowing = False
-            self._bandwidth.flows -= 1
+            self._bandwidth.count(-1)
 
     def take(self, count: int) -> float:
         """Account for C{count} bytes that moved; seconds to wait before the next."""
-        return max((pace.take(count) for pace in self._paces), default=0.0)
+        wait = 0.0
+        for pace in self._paces:
+            wait = max(wait, pace.take(count))
+        return wait
 
     @property
     def chunk(self) -> int:
         """How many bytes to move at a time, the same for each of those that share."""
-        flows = max(1, self._bandwidth.flows)
-        sizes = [max(LEAST, TURN // flows)]
-        if self._own is not None:
-            sizes.append(self._own.chunk)
-        if self._bandwidth.common is not None:
-            sizes.append(self._bandwidth.common.chunk // flows)
-        return max(1024, min(sizes))
+        return min(self._bandwidth.chunk, self._most)

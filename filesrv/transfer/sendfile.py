@@ -14,7 +14,7 @@ __all__ = ["SendfileSending", "Unsupported"]
 
 #: Bytes of one call.  On loopback that is a fraction of a millisecond, so that no other
 #: connection waits long for its turn.
-SENDFILE_SIZE = 1024 * 1024
+SENDFILE_SIZE = 4 * 1024 * 1024
 
 #: What the kernel answers where it cannot serve this file or this socket.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW})

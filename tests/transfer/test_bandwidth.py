@@ -7,7 +7,7 @@ from math import inf
 import pytest
 from twisted.internet.task import Clock
 
-from filesrv.transfer.pace import Bandwidth, Pace
+from filesrv.transfer.pace import DOWN, Bandwidth, Pace
 
 RATE = 1_000_000.0
 
@@ -39,7 +39,7 @@ def run(clock: Clock, seconds: float) -> None:
 
 def test_alone_a_flow_has_all_of_it() -> None:
     clock = Clock()
-    flow = Flow(clock, Bandwidth(clock, RATE, inf))
+    flow = Flow(clock, Bandwidth(clock, DOWN, RATE, inf))
     run(clock, 10)
 
     assert flow.moved == pytest.approx(10 * RATE, rel=0.05)
@@ -48,7 +48,7 @@ def test_alone_a_flow_has_all_of_it() -> None:
 @pytest.mark.parametrize("count", [2, 3, 10, 100])
 def test_all_flows_have_the_same_and_together_the_rate(count: int) -> None:
     clock = Clock()
-    bandwidth = Bandwidth(clock, RATE, inf)
+    bandwidth = Bandwidth(clock, DOWN, RATE, inf)
     flows = [Flow(clock, bandwidth) for _ in range(count)]
     run(clock, 10)
 
@@ -59,7 +59,7 @@ def test_all_flows_have_the_same_and_together_the_rate(count: int) -> None:
 
 def test_what_a_slow_flow_leaves_the_others_have() -> None:
     clock = Clock()
-    bandwidth = Bandwidth(clock, RATE, inf)
+    bandwidth = Bandwidth(clock, DOWN, RATE, inf)
     slow = Flow(clock, bandwidth, link=RATE / 10)
     others = [Flow(clock, bandwidth) for _ in range(2)]
     run(clock, 10)
@@ -71,7 +71,7 @@ def test_what_a_slow_flow_leaves_the_others_have() -> None:
 
 def test_who_comes_later_has_its_share_at_once_and_who_leaves_makes_room() -> None:
     clock = Clock()
-    bandwidth = Bandwidth(clock, RATE, inf)
+    bandwidth = Bandwidth(clock, DOWN, RATE, inf)
     first = Flow(clock, bandwidth)
     run(clock, 5)
     second = Flow(clock, bandwidth)
@@ -86,7 +86,7 @@ def test_who_comes_later_has_its_share_at_once_and_who_leaves_makes_room() -> No
 
 def test_none_has_more_than_one_may_have() -> None:
     clock = Clock()
-    bandwidth = Bandwidth(clock, RATE, RATE / 4)
+    bandwidth = Bandwidth(clock, DOWN, RATE, RATE / 4)
     flows = [Flow(clock, bandwidth) for _ in range(2)]
     run(clock, 10)
 
@@ -96,7 +96,7 @@ def test_none_has_more_than_one_may_have() -> None:
 
 def test_what_was_taken_before_is_waited_for_by_the_next_flow() -> None:
     clock = Clock()
-    share = Bandwidth(clock, inf, RATE).share()
+    share = Bandwidth(clock, DOWN, inf, RATE).share()
     assert share is not None
     share.begin()
     share.take(int(RATE))
@@ -106,7 +106,7 @@ def test_what_was_taken_before_is_waited_for_by_the_next_flow() -> None:
 
 
 def test_where_nothing_is_bounded_nobody_waits_and_all_share_a_turn() -> None:
-    bandwidth = Bandwidth(Clock(), inf, inf)
+    bandwidth = Bandwidth(Clock(), DOWN, inf, inf)
     shares = [bandwidth.share() for _ in range(4)]
     assert shares[0].begin() == 0
     alone = shares[0].chunk
