@@ -26,19 +26,23 @@ class Turn:
     What the flows of one direction move in a turn of the reactor: so long do commands wait
     that come meanwhile.
 
-    @ivar in_all: bytes of all of them together, in a few milliseconds.
+    @ivar alone: bytes of one that is the only one.
+    @ivar in_all: bytes of several together, in a few milliseconds.
     @ivar least: bytes of each of them at least, or there were more calls than bytes.
     """
 
+    alone: int
     in_all: int
     least: int
 
 
+_MIB = 1024 * 1024
+
 #: The kernel moves a MiB to a socket in a third of a millisecond.
-DOWN = Turn(4 * 1024 * 1024, 1024 * 1024)
+DOWN = Turn(4 * _MIB, 4 * _MIB, _MIB)
 
 #: Received, hashed and written it takes four times as long.
-UP = Turn(1024 * 1024, 128 * 1024)
+UP = Turn(2 * _MIB, _MIB, _MIB // 8)
 
 
 class Bound(Protocol):
@@ -117,8 +121,8 @@ class Bandwidth:
 
     def _share_out(self) -> None:
         # Here, and not for each chunk, of which there are thousands a second.
-        flows = max(1, self.flows)
-        self.chunk = max(self.turn.least, self.turn.in_all // flows)
+        flows, turn = max(1, self.flows), self.turn
+        self.chunk = turn.alone if flows == 1 else max(turn.least, turn.in_all // flows)
         if self.common is not None:
             self.chunk = max(SMALLEST, min(self.chunk, self.common.chunk // flows))
 
@@ -134,7 +138,7 @@ class Share:
     def __init__(self, bandwidth: Bandwidth, own: Pace | None) -> None:
         self._bandwidth = bandwidth
         self._paces = [pace for pace in (own, bandwidth.common) if pace is not None]
-        self._most = bandwidth.turn.in_all if own is None else own.chunk
+        self._most = bandwidth.turn.alone if own is None else own.chunk
         self.flowing = False
 
     def begin(self) -> float:

@@ -7,7 +7,7 @@ from math import inf
 import pytest
 from twisted.internet.task import Clock
 
-from filesrv.transfer.pace import DOWN, Bandwidth, Pace
+from filesrv.transfer.pace import DOWN, UP, Bandwidth, Pace, Turn
 
 RATE = 1_000_000.0
 
@@ -105,15 +105,16 @@ def test_what_was_taken_before_is_waited_for_by_the_next_flow() -> None:
     assert share.begin() == pytest.approx(1.0)
 
 
-def test_where_nothing_is_bounded_nobody_waits_and_all_share_a_turn() -> None:
-    bandwidth = Bandwidth(Clock(), DOWN, inf, inf)
+@pytest.mark.parametrize("turn", [DOWN, UP])
+def test_where_nothing_is_bounded_nobody_waits_and_all_share_a_turn(turn: Turn) -> None:
+    bandwidth = Bandwidth(Clock(), turn, inf, inf)
     shares = [bandwidth.share() for _ in range(4)]
     assert shares[0].begin() == 0
     alone = shares[0].chunk
     assert [share.begin() for share in shares] == [0, 0, 0, 0]
 
     assert [share.take(share.chunk) for share in shares] == [0, 0, 0, 0]
-    assert sum(share.chunk for share in shares) == alone
+    assert sum(share.chunk for share in shares) == turn.in_all
     for share in shares[1:]:
         share.end()
     assert shares[0].chunk == alone
