@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -37,11 +38,13 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 #: each time, somebody else must have removed it just then.
 _PARENT_TRIES = 16
 
+#: Inode, time modified, time changed and size.
+_VERSION = struct.Struct("=QqqQ")
+
 _log = Logger()
 
 
-@dataclass(frozen=True)
-class FileStatus:
+class FileStatus(NamedTuple):
     """
     What STAT says of a published file.
 
@@ -94,7 +97,7 @@ def status_of(found: os.stat_result) -> FileStatus:
     replacement: inode, both times, and the size.
     """
     digest = hashlib.blake2s(
-        struct.pack("=QqqQ", found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size),
+        _VERSION.pack(found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size),
         digest_size=8,
     )
     return FileStatus(found.st_size, found.st_mtime_ns, f"{digest.hexdigest()}-{found.st_size}")
@@ -117,7 +120,7 @@ class Root:
         self.freeing = Freeing() if freeing is None else freeing
         self._path = path
         self._itself = os.fstat(self.descriptor)
-        self._walk = Walk(self.descriptor)
+        self._walk = Walk(self.descriptor, self._itself)
 
     def close(self) -> None:
         """Let go of the directory."""
@@ -259,7 +262,7 @@ class Root:
         with writing(name):
             try:
                 parent, leaf = self._parent(name)
-                if os.fstat(parent).st_dev != self._itself.st_dev:
+                if self._walk.device != self._itself.st_dev:
                     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
                 found = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
             except FileNotFoundError:
@@ -299,7 +302,7 @@ class Root:
         if not directory:  # Nothing to open, of which there may be no more.
             yield self.descriptor
             return
-        walk = Walk(self.descriptor)
+        walk = Walk(self.descriptor, self._itself)
         try:
             yield walk.to(directory, self._make_step if make else self._step)
         finally:

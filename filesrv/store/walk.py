@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from filesrv.store.failures import close
 
@@ -20,15 +21,34 @@ __all__ = ["Walk"]
 DEEPEST = 8
 
 
+class _Step(NamedTuple):
+    """
+    A directory that is held open.
+
+    @ivar part: its name in the one before.
+    @ivar itself: device and inode, which stay the same for as long as it is held.
+    """
+
+    part: str
+    descriptor: int
+    itself: tuple[int, int]
+
+
 class Walk:
     """Descriptors of directories, each a step below the one before."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, found: os.stat_result) -> None:
         """
         @param root: the descriptor that it starts from; it stays the caller's.
+        @param found: the status of that.
         """
-        self._root = root
-        self._steps: list[tuple[str, int]] = []
+        self._root = _Step("", root, _itself(found))
+        self._steps: list[_Step] = []
+
+    @property
+    def device(self) -> int:
+        """Of the directory where the last call of L{to} led."""
+        return (self._steps[-1] if self._steps else self._root).itself[0]
 
     def to(self, directory: str, step: Callable[[int, str], int]) -> int:
         """
@@ -41,30 +61,34 @@ class Walk:
         parts = directory.split("/") if directory else []
         self.rest(self._standing(parts))
         for part in parts[len(self._steps) :]:
-            below = step(self._steps[-1][1] if self._steps else self._root, part)
+            below = step((self._steps[-1] if self._steps else self._root).descriptor, part)
             if len(self._steps) == DEEPEST:
                 self.rest()
-            self._steps.append((part, below))
-        return self._steps[-1][1] if self._steps else self._root
+            self._steps.append(_Step(part, below, _itself(os.fstat(below))))
+        return (self._steps[-1] if self._steps else self._root).descriptor
 
     def _standing(self, parts: Sequence[str]) -> int:
         """How many of the steps that are held open lead where C{parts} lead."""
-        directory = self._root
-        for count, ((part, below), wanted) in enumerate(zip(self._steps, parts, strict=False)):
-            if part != wanted or not _leads_to(directory, part, below):
+        directory = self._root.descriptor
+        for count, (held, wanted) in enumerate(zip(self._steps, parts, strict=False)):
+            if held.part != wanted or not _leads_to(directory, held):
                 return count
-            directory = below
+            directory = held.descriptor
         return min(len(self._steps), len(parts))
 
     def rest(self, steps: int = 0) -> None:
         """Hold no more than so many steps."""
         while len(self._steps) > steps:
-            close(self._steps.pop()[1])
+            close(self._steps.pop().descriptor)
 
 
-def _leads_to(directory: int, part: str, below: int) -> bool:
+def _leads_to(directory: int, held: _Step) -> bool:
     try:
-        found = os.stat(part, dir_fd=directory, follow_symlinks=False)
+        found = os.stat(held.part, dir_fd=directory, follow_symlinks=False)
     except OSError:
         return False
-    return os.path.samestat(found, os.fstat(below))
+    return _itself(found) == held.itself
+
+
+def _itself(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
