@@ -50,6 +50,7 @@ _WORD = re.compile(
     r'(?:"(?P<quoted>(?:[^"\\]|\\["\\])*)"|(?P<bare>[^ \t"]*))(?=[ \t]|\Z)',
     re.ASCII | re.DOTALL,
 )
+_KEY = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # A CR too, for the one at the end of a line would be taken for a part of its ending.
 _NEEDS_QUOTES = re.compile(r'[ \t\r"\\=]|\A\Z')
@@ -165,12 +166,23 @@ def words(text: bytes) -> Iterator[Word]:
     @raise BadArguments: where a quote is not closed, or stands inside a word.
     """
     line = text.decode("utf-8", "surrogateescape").rstrip(" \t")
+    if '"' not in line:  # as most lines are, and then blanks alone part the words
+        yield from (_plain(part) for part in line.replace("\t", " ").split(" ") if part)
+        return
     position = 0
     while position < len(line):
         word, position = word_at(line, position)
         if word is None:
             raise BadArguments("a quote is not closed, or stands inside a word")
         yield word
+
+
+def _plain(part: str) -> Word:
+    """The word that is written C{part}, in which there are neither blanks nor quotes."""
+    key, found, text = part.partition("=")
+    if found and _KEY.fullmatch(key):
+        return Word(key, text, quoted=False)
+    return Word(None, part, quoted=False)
 
 
 def word_at(line: str, position: int) -> tuple[Word | None, int]:

@@ -4,6 +4,7 @@ What a name is.  Where it leads is the business of L{filesrv.store.root} alone.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -34,6 +35,9 @@ ADMIN_SOCKET = "admin.sock"
 #: (format characters and marks; ext4 with casefold leaves out Default_Ignorable_Code_Point).
 _UNSEEN = frozenset({"Cf", "Mn", "Me"})
 
+#: All characters of the category Cc, of which Unicode has promised never to have others.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+
 
 @lru_cache(maxsize=64)  # A command checks its name at each step that is taken with it.
 def check_name(name: str) -> str:
@@ -49,7 +53,7 @@ def check_name(name: str) -> str:
         raise BadName("a name is UTF-8") from None
     if len(encoded) > MAX_NAME:
         raise BadName(f"a name has at most {MAX_NAME} bytes")
-    if any(unicodedata.category(character) == "Cc" for character in name):
+    if _CONTROLS.search(name):
         raise BadName("a name has no control characters")
     parts = name.split("/")
     if _leads_to_state(parts[0]):
@@ -57,7 +61,7 @@ def check_name(name: str) -> str:
     for part in parts:
         if part in ("", ".", ".."):
             raise BadName("a name is a relative path without empty parts, . and ..")
-        if len(part.encode("utf-8")) > MAX_PART:
+        if len(encoded) > MAX_PART and len(part.encode("utf-8")) > MAX_PART:
             raise BadName(f"a part of a name has at most {MAX_PART} bytes")
     return name
 

@@ -76,13 +76,17 @@ def _line(start: str, fields: Mapping[str, object], words_for_people: str) -> by
     if words_for_people:
         parts.append(words_for_people)
     # A reply is one line, whatever its words were made from.
-    line = " ".join(parts).translate(_LINE_ENDINGS)
+    line = " ".join(parts)
+    if "\n" in line or "\r" in line:
+        line = line.translate(_LINE_ENDINGS)
     return line.encode("utf-8", "surrogateescape")
 
 
 def field_text(key: str, value: object) -> str:
     """``key=value``, the value in quotes where it needs them."""
-    return f"{key.rstrip('_').replace('_', '-')}={format_word(str(value))}"
+    if "_" in key:
+        key = key.rstrip("_").replace("_", "-")
+    return f"{key}={value if type(value) is int else format_word(str(value))}"
 
 
 def parse_reply(line: bytes) -> Reply:
