@@ -68,7 +68,7 @@ class Hashes:
         found = self.known.find(file.status.version, file.status.size)
         if found is None and file.status.size <= SLICE_SIZE:
             with refusals(name):
-                data = os.pread(file.descriptor, SLICE_SIZE, 0)
+                data = os.pread(file.descriptor, file.status.size, 0)
             digests = BlockDigests()
             digests.update(data)
             found = digests.blocks()
