@@ -9,8 +9,7 @@ a dictionary's look-up for each transfer, connection and refusal.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from twisted.logger import Logger
 
@@ -37,8 +36,7 @@ __all__ = [
 _USER = "user:"
 
 
-@dataclass(frozen=True)
-class Who:
+class Who(NamedTuple):
     """
     One connection, and whose it is.
 
@@ -64,53 +62,46 @@ class Who:
         return client.removeprefix(_USER) if client.startswith(_USER) else None
 
 
-@dataclass(frozen=True)
-class Connected:
+class Connected(NamedTuple):
     """A connection was made."""
 
     who: Who
 
 
-@dataclass(frozen=True)
-class Left:
+class Left(NamedTuple):
     """A connection has ended; L{None} where it is not known how."""
 
     who: Who
     ending: Ending | None
 
 
-@dataclass(frozen=True)
-class LoggedIn:
+class LoggedIn(NamedTuple):
     """The client is a user from here on."""
 
     who: Who
 
 
-@dataclass(frozen=True)
-class LoginFailed:
+class LoginFailed(NamedTuple):
     """Somebody tried to log in as C{user}."""
 
     who: Who
     user: str
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """A client was told no; C{who} is L{None} where there was no conversation yet."""
 
     who: Who | None
     error: FilesrvError
 
 
-@dataclass(frozen=True)
-class TakenOver:
+class TakenOver(NamedTuple):
     """The client went on with its transfer over another connection than this."""
 
     who: Who
 
 
-@dataclass(frozen=True)
-class Began:
+class Began(NamedTuple):
     """
     A transfer begins, or goes on.
 
@@ -131,8 +122,7 @@ class Began:
     moved: Callable[[], int]
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """
     A transfer has ended.
 
@@ -150,8 +140,7 @@ class Ended:
     ending: Ending | None
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """
     A file has got its name, and all of it is there.
 
@@ -168,12 +157,13 @@ class Stored:
     inode: int
 
 
-@dataclass(frozen=True)
 class Storing(Stored):
     """
     A file will get its name right now, unless that fails.  Whoever may miss no L{Stored}
     when the daemon is killed writes this down; afterwards, the inode behind the name tells.
     """
+
+    __slots__ = ()
 
 
 _E = TypeVar("_E")

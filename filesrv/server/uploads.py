@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -99,7 +98,7 @@ class Uploads:
                 self.discard(row)
         if row is None or start == 0:
             row = Unfinished(client, name, Direction.UPLOAD, self.partials.new_id(), size)
-        row = replace(row, exclusive=announced.exclusive, modified=_storable(announced.modified))
+        row = row._replace(exclusive=announced.exclusive, modified=_storable(announced.modified))
         upload = self._open(who, row, start, last, on_taken_over, announced.offset == 0)
         upload.again = max(0, arrived - start)
         return upload

@@ -12,9 +12,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -50,13 +50,14 @@ class Direction(enum.Enum):
     UPLOAD = "upload"
     DOWNLOAD = "download"
 
+    __hash__ = object.__hash__  # Enum's own is Python, and each look at a key needs it.
+
 
 #: Client, name, direction.
 Key = tuple[str, str, Direction]
 
 
-@dataclass(frozen=True)
-class Unfinished:
+class Unfinished(NamedTuple):
     """
     One row.
 
@@ -92,10 +93,10 @@ class Unfinished:
         return (self.client, self.name, self.direction)
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Unfinished))
+_COLUMNS = ", ".join(Unfinished._fields)
 _INSERT = (
     f"INSERT OR REPLACE INTO transfers ({_COLUMNS})"
-    f" VALUES ({', '.join('?' for _ in fields(Unfinished))})"
+    f" VALUES ({', '.join('?' for _ in Unfinished._fields)})"
 )
 
 
@@ -185,7 +186,7 @@ class Registry:
         Nothing is written yet (see L{record}), so that a small file costs no row.
         Whoever worked on it before and was not taken over goes on unregistered.
         """
-        claim = Claim(replace(row, touched=self._clock.seconds()), on_taken_over)
+        claim = Claim(row._replace(touched=self._clock.seconds()), on_taken_over)
         self._claims[row.key] = claim
         return claim
 
@@ -269,15 +270,14 @@ class Registry:
         delivered: int | None,
         durable: bool,
     ) -> None:
-        row = claim.row = replace(
-            claim.row,
+        row = claim.row = claim.row._replace(
             touched=self._clock.seconds(),
             ended=ended,
             boot=boot_id(),
             version=claim.row.version if version is None else version,
             delivered=claim.row.delivered if delivered is None else delivered,
         )
-        plain = (value.value if isinstance(value, enum.Enum) else value for value in astuple(row))
+        plain = (value.value if isinstance(value, enum.Enum) else value for value in row)
         # Before the row is, so that one of which the disk has said no is looked for.
         self._recorded.add(row.key)
         self._db.write(_INSERT, *plain, durable=durable)
@@ -291,8 +291,7 @@ class Registry:
 
 def _unfinished(*columns: Any) -> Unfinished:
     row = Unfinished(*columns)
-    return replace(
-        row,
+    return row._replace(
         direction=Direction(row.direction),
         ended=None if row.ended is None else Ending(row.ended),
         exclusive=bool(row.exclusive),

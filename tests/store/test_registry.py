@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,7 @@ def test_a_claim_writes_nothing_until_it_is_recorded(registry: Registry) -> None
     registry.record(claim)
 
     found = registry.find("ann", "f", UP)
-    assert found == replace(row(), touched=1000.0, boot=boot_id())
+    assert found == row()._replace(touched=1000.0, boot=boot_id())
 
 
 def test_client_name_and_direction_make_the_key(registry: Registry) -> None:
@@ -199,7 +198,7 @@ class TestTheFile:
     def test_rows_outlive_it_and_claims_do_not(
         self, registry: Registry, path: Path, clock: Clock
     ) -> None:
-        full = replace(row(), exclusive=True, modified=-(2**62), version="v", delivered=7)
+        full = row()._replace(exclusive=True, modified=-(2**62), version="v", delivered=7)
         registry.record(registry.claim(full, nothing))
         registry.release(registry.claim(row("bob", id="2"), nothing), Ending.DEAD_KEEPALIVE)
         before = registry.all()
