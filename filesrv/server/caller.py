@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from filesrv.access.users import is_user
 from filesrv.access.visitor import Visitor
 from filesrv.server.events import LoggedIn, Who
+from filesrv.server.port import Connection
 from filesrv.server.shelves import Shelves
 from filesrv.wire.grammar import format_word
 
@@ -26,10 +27,11 @@ class Caller:
     @ivar visitor: what they may do, and where their names lead.
     """
 
-    def __init__(self, shelves: Shelves, who: Who) -> None:
+    def __init__(self, connection: Connection, shelves: Shelves, who: Who) -> None:
         kind = type(self)
         # As an attribute of the class, it would be made anew for each line.
         self._log = Logger(f"{kind.__module__}.{kind.__qualname__}")
+        self._connection = connection
         self.shelves = shelves
         self.number = who.number
         self.client = self._first_client = who.client
@@ -40,6 +42,21 @@ class Caller:
     def who(self) -> Who:
         """This connection, and whose it is by now."""
         return Who(self.number, self.client, self.peer)
+
+    @property
+    def secure(self) -> bool:
+        """Whether nobody on the way can listen."""
+        return self._connection.secure
+
+    @property
+    def tls(self) -> str:
+        """The version of TLS that is spoken; empty if none is."""
+        return self._connection.tls
+
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether there is a certificate to show."""
+        return self._connection.can_start_tls
 
     @property
     def user(self) -> str | None:

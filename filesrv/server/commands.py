@@ -9,35 +9,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from filesrv.access.rights import Right
-from filesrv.server.downloads import RESUME, Download
-from filesrv.server.events import Began, Ended
 from filesrv.server.hashing import ALGORITHMS
 from filesrv.server.login import login
-from filesrv.server.port import ConnectionEnded, PayloadCut, Port
+from filesrv.server.port import Port
 from filesrv.server.starttls import starttls
-from filesrv.server.upload import Announced, Upload
+from filesrv.server.transfers import announced_payload, commit, download, upload
 from filesrv.store.registry import Direction, Unfinished
 from filesrv.store.root import Entry, OpenFile
 from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, split_digests
-from filesrv.transfer.meter import Meter
-from filesrv.transfer.send import Run
-from filesrv.wire.endings import Ending
 from filesrv.wire.errors import (
     BadArguments,
-    BadOffset,
     Denied,
     Exists,
     NotFound,
     UnknownCommand,
 )
-from filesrv.wire.grammar import Command, Quoted, Syntax, format_word, number, words
+from filesrv.wire.grammar import Command, Quoted, Syntax, format_word
 from filesrv.wire.names import check_name
-from filesrv.wire.times import NANOSECONDS, local_time, parse_time, utc_time
+from filesrv.wire.times import NANOSECONDS, local_time, utc_time
 
 __all__ = ["COMMANDS", "Verb"]
 
@@ -88,8 +82,6 @@ async def help(port: Port, command: Command) -> None:
     await port.reply_lines(f"{row.syntax.usage(verb)} - {row.help}" for verb, row in rows.items())
 
 
-_DIGEST = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
-
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 
 
@@ -133,135 +125,6 @@ def stat(port: Port, command: Command) -> None:
         version=status.version,
         stored=unfinished and unfinished[0],
     )
-
-
-def _announced_upload(text: bytes) -> int:
-    """
-    The payload of ``UPLOAD name size offset``, read as far as the words allow, whatever
-    is wrong with the rest of the line.
-    """
-    arguments: list[str] = []
-    with suppress(BadArguments):
-        for word in words(text):
-            if word.key is None or len(arguments) < 2:
-                arguments.append(word.positional)
-    try:
-        return max(0, number(arguments[1]) - number(arguments[2]))
-    except (BadArguments, IndexError):
-        return 0
-
-
-async def upload(port: Port, command: Command) -> None:
-    announced = _announced(port, command)
-    ask = _choice(command, "commit", ("now", "ask")) == "ask"
-    going = await port.shelves.uploads.begin(
-        port.who, announced, lambda: port.end(Ending.TAKEN_OVER), port.breathe
-    )
-    try:
-        with _accounted(port, going) as meter:
-            port.reply(offset=going.offset, length=going.length, last=going.last)
-            await port.receive(going, going.length)
-            if ask:
-                port.shelves.uploads.park(going)
-                port.shelves.draining.arrived(port.who.number, announced.name)
-            else:
-                going.publish()
-    except PayloadCut:
-        stored = going.offset + going.moved
-        raise BadOffset("that was not all of it; go on there", stored=stored) from None
-    stored_name = None if ask else port.visitor.shown(announced.name)
-    port.reply(stored=stored_name, size=announced.size, received=meter.moved, **meter.fields())
-
-
-def _announced(port: Port, command: Command) -> Announced:
-    name, offset = check_name(command.arguments[0]), command.argument(2)
-    modified = command.options.get("modified")
-    exclusive = _choice(command, "if-absent", ("no", "yes")) == "yes"
-    return Announced(
-        name,
-        number(command.arguments[1]),
-        None if offset is None else number(offset),
-        exclusive or not port.shelves.overwrite or not port.visitor.may(Right.DELETE, name),
-        None if modified is None else parse_time(modified),
-    )
-
-
-async def commit(port: Port, command: Command) -> None:
-    name = check_name(command.arguments[0])
-    digest = command.options.get(ALGORITHM, "")
-    if not _DIGEST.fullmatch(digest):
-        raise BadArguments(f"the digest is {ALGORITHM}= and 64 hexadecimal digits")
-    port.shelves.draining.settled(port.who.number, name)
-    status = await port.shelves.uploads.commit(port.who, name, digest, port.breathe)
-    port.reply(stored=port.visitor.shown(name), size=status.size, version=status.version)
-
-
-async def download(port: Port, command: Command) -> None:
-    name = check_name(command.arguments[0])
-    offset, length = command.argument(1), command.argument(2)
-    going = port.shelves.downloads.begin(
-        port.client,
-        name,
-        RESUME if offset == "resume" else number(offset or "0"),
-        None if length is None else number(length),
-        version=command.options.get("if"),
-        delivered=lambda: port.delivered,
-        on_taken_over=lambda: port.end(Ending.TAKEN_OVER),
-    )
-    status = going.file.status
-    with _accounted(port, going) as meter:
-        port.reply(
-            "",
-            offset=going.offset,
-            length=going.length,
-            size=status.size,
-            version=status.version,
-            modified=utc_time(status.modified),
-            last=going.last,
-            **{ALGORITHM: port.shelves.hashes.at_once(name, going.file)},
-        )
-        await port.send(Run(going.file.descriptor, going.offset, going.length))
-        going.finish()
-    port.reply(sent=going.length, **meter.fields())
-
-
-@contextmanager
-def _accounted(port: Port, going: Upload | Download) -> Iterator[Meter]:
-    """Around a transfer's bytes: measure them, keep what broke, and tell of it."""
-    meter = Meter(port.shelves.clock)
-    row, who, events = going.claim.row, port.who, port.shelves.events
-    what = (who, row.direction, row.name, row.size, going.offset)
-    events.publish(Began(*what, going.length, going.again, lambda: going.moved))
-    ending: Ending | None = None
-    try:
-        yield meter
-        meter.moved = going.moved
-    except BaseException as error:
-        meter.moved = going.moved
-        ending = error.ending if isinstance(error, ConnectionEnded) else Ending.REFUSED
-        going.release(ending)
-        raise
-    finally:
-        port.log(
-            "{what} of {name}: {moved} bytes in {seconds:.3f} s, {bitrate}, {how}",
-            event="transfer",
-            what=row.direction.value,
-            name=Quoted(row.name),
-            moved=meter.moved,
-            seconds=meter.seconds,
-            bits_per_second=meter.bits_per_second,
-            bitrate=meter.fields()["bitrate"],
-            how=ending or "complete",
-        )
-        events.publish(Ended(*what, meter.moved, meter.seconds, ending))
-
-
-def _choice(command: Command, option: str, choices: tuple[str, ...]) -> str:
-    """The value of an option, the first of its choices where it was left out."""
-    value = command.options.get(option, choices[0])
-    if value not in choices:
-        raise BadArguments(f"{option} is {' or '.join(choices)}")
-    return value
 
 
 async def pending(port: Port, command: Command) -> None:
@@ -366,7 +229,7 @@ COMMANDS: dict[str, Verb] = {
         Syntax(("name", "size"), ("offset",), ("if-absent", "commit", "modified")),
         "sends a file: wait for OK, then send the bytes from its offset on",
         (Right.WRITE,),
-        announced=_announced_upload,
+        announced=announced_payload,
     ),
     "DOWNLOAD": Verb(
         download,

@@ -19,6 +19,10 @@ from filesrv.wire.errors import BadOffset, Changed
 
 __all__ = ["RESUME", "Download", "Downloads"]
 
+#: Bytes that are read and written with the replies around them: up to so many, that costs
+#: less than to have the kernel send them.  A transport's buffer of 64 KiB holds them, too.
+SMALL = 32 * 1024
+
 #: Stands for the offset of DOWNLOAD that the registry remembers.
 RESUME = -1
 
@@ -48,6 +52,19 @@ class Download:
     def moved(self) -> int:
         """Bytes that went over this connection."""
         return self.length if self.complete else self.delivered()
+
+    def small_content(self) -> bytes | None:
+        """
+        What will be sent, if that is little; L{None} also where it cannot be read, of which
+        the client is told when it is sent.
+        """
+        if self.length > SMALL:
+            return None
+        try:
+            content = os.pread(self.file.descriptor, self.length, self.offset)
+        except OSError:
+            return None
+        return content if len(content) == self.length else None
 
     def record(self) -> None:
         """Keep how much the client has by now, so that it outlives this process."""
@@ -151,8 +168,9 @@ class Downloads:
         except BaseException:
             file.close()
             raise
-        with suppress(OSError):  # It is advice.
-            os.posix_fadvise(file.descriptor, offset, 0, os.POSIX_FADV_SEQUENTIAL)
+        if status.size > SMALL:
+            with suppress(OSError):  # It is advice.
+                os.posix_fadvise(file.descriptor, offset, 0, os.POSIX_FADV_SEQUENTIAL)
         return file
 
 

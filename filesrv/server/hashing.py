@@ -58,17 +58,20 @@ class Hashes:
         with suppress(FilesrvError):  # A disk too full for them: they are computed anew.
             self.known.keep(status.version, status.size, blocks)
 
-    def at_once(self, name: str, file: OpenFile) -> str | None:
+    def at_once(self, name: str, file: OpenFile, content: bytes | None = None) -> str | None:
         """
         The C{blake3-4m} of an open file, if it is known or computed in no time; L{None} if
         that is worth asking for.
 
+        @param content: all of it, if it has been read already.
         @raise FilesrvError: it cannot be read.
         """
         found = self.known.find(file.status.version, file.status.size)
         if found is None and file.status.size <= SLICE_SIZE:
-            with refusals(name):
-                data = os.pread(file.descriptor, file.status.size, 0)
+            data = content
+            if data is None:
+                with refusals(name):
+                    data = os.pread(file.descriptor, file.status.size, 0)
             digests = BlockDigests()
             digests.update(data)
             found = digests.blocks()

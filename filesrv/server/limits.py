@@ -50,6 +50,11 @@ class Limits:
     rate: float = inf
     rate_per_connection: float = inf
 
+    @property
+    def paced(self) -> bool:
+        """Whether transfers may have to wait for their rate."""
+        return self.rate != inf or self.rate_per_connection != inf
+
 
 #: Those of the daemon.
 DEFAULTS = Limits()

@@ -96,6 +96,12 @@ class Port(Protocol):
         @raise FilesrvError: the sink refused them.
         """
 
+    def take(self, length: int) -> bytes | None:
+        """The next C{length} bytes as payload, if all of them are here; else none of them."""
+
+    def send_at_once(self, content: bytes) -> None:
+        """Send a few bytes of a file, which wait in memory like a reply."""
+
     async def send(self, run: Run) -> None:
         """
         Send a run of a file.
@@ -151,6 +157,9 @@ class Connection(Protocol):
 
     def write(self, data: bytes) -> None:
         """Send."""
+
+    def take(self, length: int) -> bytes | None:
+        """The next C{length} bytes, if all of them have been read; else none of them."""
 
     def hold(self) -> None:
         """Deliver no more lines."""

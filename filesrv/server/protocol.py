@@ -217,6 +217,14 @@ class FilesrvProtocol(LineReceiver):
     def write(self, data: bytes) -> None:
         self._outflow.write(data)
 
+    def take(self, length: int) -> bytes | None:
+        if len(self._buffer) < length:
+            return None
+        taken, self._buffer = self._buffer[:length], self._buffer[length:]
+        if not self._buffer:
+            self._hearing.payload_ended()
+        return taken
+
     def hold(self) -> None:
         self._hold("busy")
 

@@ -63,10 +63,9 @@ class Session(Caller):
     """
 
     def __init__(self, connection: Connection, shelves: Shelves, who: Who) -> None:
-        super().__init__(shelves, who)
+        super().__init__(connection, shelves, who)
         self.phase = Phase.READY
         self.ending: Ending | None = None
-        self._connection = connection
         self._eol = b"\r\n"
         self._subnegotiating = False
         self._receiving: Receiving | None = None
@@ -183,18 +182,6 @@ class Session(Caller):
 
     # What a verb may do.
 
-    @property
-    def secure(self) -> bool:
-        return self._connection.secure
-
-    @property
-    def tls(self) -> str:
-        return self._connection.tls
-
-    @property
-    def can_start_tls(self) -> bool:
-        return self._connection.can_start_tls
-
     async def start_tls(self) -> None:
         if self._connection.drop_lines():
             # Whoever sent those may be somebody else than who would have the keys.
@@ -253,6 +240,14 @@ class Session(Caller):
         self._connection.raw()
         self._connection.release()
         await done
+
+    def take(self, length: int) -> bytes | None:
+        payload = self._connection.take(length)
+        self._took_payload = payload is not None
+        return payload
+
+    def send_at_once(self, content: bytes) -> None:
+        self._connection.write(content)
 
     async def send(self, run: Run) -> None:
         self._enter(Event.SEND)

@@ -70,22 +70,49 @@ class Uploads:
         breathe: Callable[[], Awaitable[None]],
     ) -> Upload:
         """
-        Begin an upload, or go on with one.  Unless what is held of it has to be checked
-        first, this is done within the call.
+        Begin an upload, or go on with one, when what is held of it has been checked.
 
         @raise FilesrvError: the name, the size or the offset cannot be, or it is too much.
         """
-        client, name, size = who.client, announced.name, announced.size
-        self.quota.check_size(size)
-        self.root.check_target(name, not announced.exclusive)
-        self.registry.take_over(client, name, Direction.UPLOAD)
-        row = self.held(client, name)
-        arrived = self._arrived(row, size)
-        if row is not None and row.size == size and announced.offset != 0:
+        row = self._make_way(who.client, announced)
+        arrived = self._arrived(row, announced.size)
+        if row is not None and row.size == announced.size and announced.offset != 0:
             await self._recheck(row, breathe)
             # Meanwhile, another connection of the client may have begun.
-            self.registry.take_over(client, name, Direction.UPLOAD)
-            row = self.held(client, name)
+            self.registry.take_over(who.client, announced.name, Direction.UPLOAD)
+            row = self.held(who.client, announced.name)
+        return self._begin(who, announced, row, arrived, on_taken_over)
+
+    def begin_anew(
+        self, who: Who, announced: Announced, on_taken_over: Callable[[], None]
+    ) -> Upload:
+        """
+        Begin an upload that was announced from its first byte on, whatever is held of it.
+
+        @raise FilesrvError: as L{begin}.
+        """
+        row = self._make_way(who.client, announced)
+        return self._begin(who, announced, row, self._arrived(row, announced.size), on_taken_over)
+
+    def _make_way(self, client: str, announced: Announced) -> Unfinished | None:
+        """What is held of an upload that may begin, and that nobody works on any more."""
+        self.quota.check_size(announced.size)
+        self.root.check_target(announced.name, not announced.exclusive)
+        self.registry.take_over(client, announced.name, Direction.UPLOAD)
+        return self.held(client, announced.name)
+
+    def _begin(
+        self,
+        who: Who,
+        announced: Announced,
+        row: Unfinished | None,
+        arrived: int,
+        on_taken_over: Callable[[], None],
+    ) -> Upload:
+        """
+        @param arrived: bytes that were held of it when it was asked for.
+        """
+        client, name, size = who.client, announced.name, announced.size
         stored = self._arrived(row, size)
         start = stored if announced.offset is None else announced.offset
         if start > min(stored, size):
@@ -149,12 +176,22 @@ class Uploads:
         @raise BadOffset: it is not whole.
         @raise BadChecksum: the digest is another.
         """
+        row = self._whole(who.client, name)
+        await self._recheck(row, breathe)
+        row = self._whole(who.client, name)
+        upload = self._open(who, row, row.size, row.ended, on_taken_over=lambda: None)
+        return self._publish(upload, digest)
+
+    def commit_parked(self, who: Who, name: str, digest: str) -> FileStatus | None:
+        """
+        The same at once for an upload that was just parked; L{None} if there is none.
+
+        @raise BadChecksum: the digest is another.
+        """
         upload = self._parked.pop((who.client, name, Direction.UPLOAD), None)
-        if upload is None:
-            row = self._whole(who.client, name)
-            await self._recheck(row, breathe)
-            row = self._whole(who.client, name)
-            upload = self._open(who, row, row.size, row.ended, on_taken_over=lambda: None)
+        return None if upload is None else self._publish(upload, digest)
+
+    def _publish(self, upload: Upload, digest: str) -> FileStatus:
         try:
             found = upload.digests.hexdigest()
             if found != digest.lower():
