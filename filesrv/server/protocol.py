@@ -11,10 +11,11 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import deferLater
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from filesrv.server import lines
+from filesrv.server.lines import Lines
 from filesrv.server.patience import Hearing
 from filesrv.server.phases import Phase
 from filesrv.server.session import Session
@@ -24,7 +25,6 @@ from filesrv.transfer.pace import Share
 from filesrv.transfer.receive import READ_SIZE
 from filesrv.transfer.send import Outflow, Run
 from filesrv.transfer.sockets import (
-    LINE_READ_SIZE,
     ending_seen,
     forward_half_close,
     half_closer,
@@ -50,7 +50,7 @@ LINGER = 2.0
 
 
 @implementer(IHalfCloseableProtocol)
-class FilesrvProtocol(LineReceiver):
+class FilesrvProtocol(Lines):
     """One connection."""
 
     factory: FilesrvFactory
@@ -81,7 +81,7 @@ class FilesrvProtocol(LineReceiver):
         self.session = self.factory.connected(self)
         forward_half_close(self.transport, self)
         no_delay(self.transport)
-        set_read_size(self.transport, LINE_READ_SIZE)
+        set_read_size(self.transport, lines.READ_SIZE)
         self._peer = self.factory.liveness.watch(self.transport, self._expected, self.session.end)
         self._outflow = Outflow(
             self.transport,
@@ -161,7 +161,7 @@ class FilesrvProtocol(LineReceiver):
         set_read_size(self.transport, READ_SIZE)
 
     def setLineMode(self, extra: bytes = b"") -> None:
-        set_read_size(self.transport, LINE_READ_SIZE)
+        set_read_size(self.transport, lines.READ_SIZE)
         super().setLineMode(extra)
 
     def readConnectionLost(self) -> None:
@@ -218,10 +218,8 @@ class FilesrvProtocol(LineReceiver):
         self._outflow.write(data)
 
     def take(self, length: int) -> bytes | None:
-        if len(self._buffer) < length:
-            return None
-        taken, self._buffer = self._buffer[:length], self._buffer[length:]
-        if not self._buffer:
+        taken = super().take(length)
+        if taken is not None and self._position == len(self._buffer):
             self._hearing.payload_ended()
         return taken
 

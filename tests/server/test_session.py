@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred
 
 from filesrv.server import uploads
 from filesrv.server.commands import COMMANDS, Verb
+from filesrv.server.lines import READ_SIZE as LINE_READ_SIZE
 from filesrv.server.port import Port
 from filesrv.server.session import BATCH
 from filesrv.store.partials import Partial
 from filesrv.transfer.send import GATHERED
-from filesrv.transfer.sockets import LINE_READ_SIZE
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import ShuttingDown
 from filesrv.wire.grammar import MAX_LINE, Command, Syntax
