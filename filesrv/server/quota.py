@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from math import inf
 
@@ -94,7 +94,7 @@ class Quota:
         @param instead_of: the id of the upload that it goes on with, or takes the place of.
         @raise QuotaExceeded: the client, or the server, would keep too much.
         """
-        limits, mine = self._limits, self._clients.get(client, _Kept())
+        limits, mine = self._limits, self._clients.get(client) or _Kept()
         uploads, more = (1, size)
         if instead_of in self._charges:
             uploads, more = 0, size - self._charges[instead_of][1]
@@ -124,10 +124,13 @@ class Quota:
 
     # Published files.
 
-    @contextmanager
-    def losing(self, name: str) -> Iterator[None]:
+    def losing(self, name: str) -> AbstractContextManager[None]:
         """Around what takes the file of that name away, if there is one."""
-        lost = self._size(name) if self._counts_files else None
+        return self._losing(name) if self._counts_files else nullcontext()
+
+    @contextmanager
+    def _losing(self, name: str) -> Iterator[None]:
+        lost = self._size(name)
         yield
         if lost is not None:
             owner = None if self._owners is None else self._owners.find(name)

@@ -169,7 +169,7 @@ class Upload:
         row, uploads = self.claim.row, self.uploads
         with refusals(row.name, ours=True):
             partial = self.on_disk()
-            digest, inode = self.digests.hexdigest(), partial.stat().st_ino
+            digest, inode = self.digests.hexdigest(), partial.inode
         stored = (self.who, row.id, row.name, row.size, digest, inode)
         uploads.events.publish(Storing(*stored))
         with refusals(row.name), uploads.quota.losing(row.name):

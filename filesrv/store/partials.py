@@ -64,19 +64,22 @@ class Partial:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self.id = id
         self._directory = directory
-        self.descriptor = os.open(id, flags, 0o666, dir_fd=directory)
+        self.descriptor = os.open(id, flags | os.O_EXCL * fresh, 0o666, dir_fd=directory)
         self._opened_blocks = -1
-        try:
-            self._as_left = self.stat()
-            if fresh:
-                self._kept, self._kept_size = blake3(), 0
-            else:
-                self._restore_kept()
-        except OSError:
-            self.close()
-            raise
         self._has_blocks = not fresh
-        self.size = self._as_left.st_size
+        #: The status after the latest change of ours; L{None} before the first one of a file
+        #: that was just made.
+        self._as_left: os.stat_result | None = None
+        self._kept, self._kept_size = blake3(), 0
+        self.size = 0
+        if not fresh:
+            try:
+                self._as_left = self.stat()
+                self.size = self._as_left.st_size
+                self._restore_kept()
+            except OSError:
+                self.close()
+                raise
         self._write_back = WriteBack(self.descriptor, self.size, durable)
         self._touched = False
 
@@ -122,9 +125,14 @@ class Partial:
     @property
     def touched(self) -> bool:
         """Whether somebody else has changed it since it was opened."""
-        if not self._touched:
+        if not self._touched and self._as_left is not None:
             self._touched = _times(self.stat()) != _times(self._as_left)
         return self._touched
+
+    @property
+    def inode(self) -> int:
+        """Of the file, which keeps it when it gets its name."""
+        return (self._as_left or self.stat()).st_ino
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -168,7 +176,7 @@ class Partial:
         """
         if not self.touched:
             note = _NOTE.pack(self.size, end)
-            os.pwrite(self._blocks, self._seal(note, self._as_left) + note, 0)
+            os.pwrite(self._blocks, self._seal(note, self._as_left or self.stat()) + note, 0)
 
     def sealed(self) -> bool:
         """Whether nobody has touched either file since L{seal}."""
@@ -232,8 +240,8 @@ class Partial:
         if self.touched:
             raise BadChecksum("somebody else wrote into what arrived; go on with what is good")
         if modified is not None:
-            with self._changing():
-                os.utime(self.descriptor, ns=(modified, modified))
+            os.utime(self.descriptor, ns=(modified, modified))
+            self._as_left = self.stat()
         if root.durable:
             os.fdatasync(self.descriptor)
         root.publish(self._directory, self.id, name, replace)
