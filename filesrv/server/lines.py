@@ -21,6 +21,7 @@ class Lines(LineReceiver):
     """A LineReceiver that remembers how far it is in its buffer, and can hand out of it."""
 
     transport: Any
+    delimiter = b"\n"
     _position = 0
 
     def clearLineBuffer(self) -> bytes:
@@ -43,25 +44,27 @@ class Lines(LineReceiver):
             return
         self._busyReceiving = True
         try:
-            while self._position < len(self._buffer) and not self.paused:
-                if not self.line_mode:
-                    self.rawDataReceived(self.clearLineBuffer())
-                elif not self._deliver_line():
-                    break
+            self._deliver()
         finally:
             self._busyReceiving = False
             if self._position == len(self._buffer):
                 self.clearLineBuffer()
 
-    def _deliver_line(self) -> bool:
-        """Whether there may be more to deliver."""
-        buffer, start = self._buffer, self._position
-        end = buffer.find(self.delimiter, start)
-        if (len(buffer) if end < 0 else end) - start > self.MAX_LENGTH:
-            self.lineLengthExceeded(self.clearLineBuffer())
-            return False
-        if end < 0:
-            return False
-        self._position = end + len(self.delimiter)
-        self.lineReceived(buffer[start:end])
-        return not self.transport.disconnecting
+    def _deliver(self) -> None:
+        while not self.paused:
+            buffer, start = self._buffer, self._position
+            if start == len(buffer):
+                return
+            if not self.line_mode:
+                self.rawDataReceived(self.clearLineBuffer())
+                continue
+            end = buffer.find(b"\n", start)
+            if (len(buffer) if end < 0 else end) - start > self.MAX_LENGTH:
+                self.lineLengthExceeded(self.clearLineBuffer())
+                return
+            if end < 0:
+                return
+            self._position = end + 1
+            self.lineReceived(buffer[start:end])
+            if self.transport.disconnecting:
+                return

@@ -55,7 +55,6 @@ class FilesrvProtocol(Lines):
 
     factory: FilesrvFactory
     transport: Any  # more than ITransport: half-close, abort, producers
-    delimiter = b"\n"
     MAX_LENGTH = MAX_LINE + 1  # and a CR
 
     session: Session

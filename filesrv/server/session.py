@@ -84,9 +84,10 @@ class Session(Caller):
         """Perform one command; C{line} is without its LF."""
         if self.phase is not Phase.READY:
             return
-        self._eol = b"\n"
-        if line.endswith(b"\r"):
+        if line[-1:] == b"\r":
             line, self._eol = line[:-1], b"\r\n"
+        else:
+            self._eol = b"\n"
         if IAC in line or self._subnegotiating:
             if answer := timing_marks(line):
                 self._connection.write(answer)

@@ -145,15 +145,20 @@ def split_verb(line: bytes) -> tuple[str, bytes]:
     and has the verb C{""}.  A verb that is not ASCII is returned as something that no
     table holds.
     """
-    verb, _, text = line.partition(b" ")
-    if not verb or b"\t" in verb:
+    start, _, text = line.partition(b" ")
+    verb = _capitals(start)
+    if verb is None:
         line = line.lstrip(b" \t")
-        verb, _, text = line.partition(b"\t" if b"\t" in line.partition(b" ")[0] else b" ")
-    return _capitals(verb), text
+        start, _, text = line.partition(b"\t" if b"\t" in line.partition(b" ")[0] else b" ")
+        verb = _capitals(start) or ""
+    return verb, text
 
 
-@lru_cache(maxsize=256)
-def _capitals(verb: bytes) -> str:
+@lru_cache(maxsize=256)  # There are few verbs; of what is none, no more is kept than that.
+def _capitals(verb: bytes) -> str | None:
+    """L{None} where nothing stands in front of a blank, or a tab ends the verb before."""
+    if not verb or b"\t" in verb:
+        return None
     return verb.decode("ascii", "replace").upper()
 
 
