@@ -55,7 +55,7 @@ def announced_payload(text: bytes) -> int:
 def upload(port: Port, command: Command) -> Pending:
     announced = _announced(port, command)
     ask = _choice(command, "commit", ("now", "ask")) == "ask"
-    if announced.offset != 0 or announced.size > UNWRITTEN_SIZE or port.shelves.limits.paced:
+    if not _may_be_at_hand(port, announced):
         return _upload(port, announced, ask)
     going = port.shelves.uploads.begin_anew(port.who, announced, _let_go(port))
     payload = port.take(announced.size)
@@ -67,6 +67,13 @@ def upload(port: Port, command: Command) -> Pending:
         _arrived(port, going, ask)
     _reply_received(port, going, ask, meter)
     return None
+
+
+def _may_be_at_hand(port: Port, announced: Announced) -> bool:
+    if announced.offset != 0 or announced.size > UNWRITTEN_SIZE or port.shelves.limits.paced:
+        return False
+    # Who has to let go of it may be this very connection, which ends then.
+    return not port.shelves.uploads.is_going_on(port.client, announced.name)
 
 
 async def _upload(port: Port, announced: Announced, ask: bool) -> None:

@@ -294,6 +294,10 @@ class Uploads:
             with suppress(FilesrvError, OSError):  # A disk without room has had it logged.
                 upload.record()
 
+    def is_going_on(self, client: str, name: str) -> bool:
+        """Whether some connection works on a client's upload, or it waits for its COMMIT."""
+        return self.registry.active(client, name, Direction.UPLOAD) is not None
+
     def held(self, client: str, name: str) -> Unfinished | None:
         """The unfinished upload of that name, if this client has one."""
         return self.registry.find(client, name, Direction.UPLOAD)

@@ -100,6 +100,18 @@ class TestCommit:
             held=[],
         )
 
+    @pytest.mark.parametrize("payload", [b"xyzECHO more\n", b"xy"], ids=["whole", "in part"])
+    def test_the_same_name_again_before_it_ends_the_connection_and_publishes_nothing(
+        self, server: Server, payload: bytes
+    ) -> None:
+        client = server.connect()
+        said = client.says(b"UPLOAD f 3 0 commit=ask\nabcUPLOAD f 3 0\n" + payload)
+
+        assert b"ERR TAKEN_OVER" in said
+        assert b"OK stored" not in said
+        assert b"more" not in said
+        assert not (server.root / "f").exists()
+
     def test_another_digest_publishes_nothing_and_keeps_all(
         self, conversation: Conversation
     ) -> None:
