@@ -4,6 +4,7 @@ Replies: ``OK`` with fields, ``ERR`` with a code, and how a client reads them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from filesrv.wire.errors import BY_CODE, BadArguments, FilesrvError
 from filesrv.wire.grammar import format_word, number, word_at
 
 __all__ = ["MalformedReply", "Reply", "err", "field_text", "ok", "parse_reply"]
+
+#: Fields without quotes, one blank or more before each: nearly always all that there are.
+_PLAIN_FIELDS = re.compile(r'(?: *[a-z][a-z0-9-]*=[^ \t"]*(?= |\Z))*', re.ASCII)
 
 _LINE_ENDINGS = str.maketrans("\r\n", "  ")
 
@@ -107,9 +111,10 @@ def parse_reply(line: bytes) -> Reply:
 
 def _fields_and_words(rest: bytes) -> tuple[dict[str, str], str]:
     """The fields come first; from the first word that is none, all is for people."""
-    fields: dict[str, str] = {}
     text = rest.decode("utf-8", "replace")
-    position = 0
+    plain = _PLAIN_FIELDS.match(text)
+    position = plain.end() if plain else 0
+    fields = dict(word.split("=", 1) for word in text[:position].split(" ") if word)
     while position < len(text):
         word, end = word_at(text, position)
         if word is None or word.key is None:
