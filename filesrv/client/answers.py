@@ -25,6 +25,7 @@ __all__ = [
     "Pending",
     "Status",
     "Stored",
+    "check_sent",
     "read_entries",
     "read_fetch_head",
     "read_hashed",
@@ -240,6 +241,15 @@ def read_fetch_head(reply: Reply, offset: int, most: int | None = None) -> Fetch
     return FetchHead(
         offset, length, size, fields.get("version", ""), _modified(reply), fields.get(ALGORITHM)
     )
+
+
+def check_sent(reply: Reply, length: int) -> None:
+    """
+    @param length: what was announced, and arrived.
+    @raise MalformedReply: the server has sent something else.
+    """
+    if reply.fields.get("sent", str(length)) != str(length):
+        raise MalformedReply("the server sent other bytes than it announced")
 
 
 def read_sums(lines: Iterable[bytes]) -> bytes:

@@ -25,6 +25,7 @@ from filesrv.client.answers import (
     Status,
     Stored,
 )
+from filesrv.client.exchange import SmallDownload, SmallUpload
 from filesrv.client.protocol import ClientProtocol, Turn
 from filesrv.client.trust import Trust, secure
 from filesrv.transfer.digest import ALGORITHM
@@ -260,27 +261,24 @@ class Connection:
         @param data: at most as much as a server skips of a refused upload: 1 MiB.
         @param digest: its C{blake3-4m}, to be published only if it arrives as that.
         """
-        ask = digest is not None
-        line = _upload_command(name, len(data), 0, ask, modified, if_absent)
-        commands = [(line, data)]
+        commits = digest is not None
+        line = _upload_command(name, len(data), 0, commits, modified, if_absent)
+        said = [line, b"\n", data]
         if digest is not None:
             # Sent ahead: refused, too, if the upload is.
-            commands.append((_commit_command(name, digest), b""))
-        errors: list[Exception] = []
-        for number, turn in enumerate(await self._protocol.turns(*commands)):
-            try:
-                with self._protocol.answering(turn):
-                    if number == 0:
-                        answers.read_upload_head(await turn.reply(), len(data))
-                    turn.may_take_long = number > 0
-                    await turn.reply()
-            except CancelledError:
-                raise
-            except Exception as error:  # Why it is not stored, the first of them says.
-                errors.append(error)
-        for reason in errors:
-            raise reason
+            said += [_commit_command(name, digest), b"\n"]
+        upload = SmallUpload(self._protocol, len(data), commits)
+        await self._protocol.exchanged_for(b"".join(said), upload)
         return Stored(name, len(data), len(data))
+
+    async def download_small(
+        self, name: str, begin: Callable[[FetchHead], Sink], moved: Moved
+    ) -> None:
+        """
+        Download a file from its start, as L{download} does, for less where it is small.
+        """
+        fetch = SmallDownload(self._protocol, begin, moved)
+        await self._protocol.exchanged_for(format_command("DOWNLOAD", name) + b"\n", fetch)
 
     async def download(
         self,
@@ -310,9 +308,7 @@ class Connection:
         async with self._protocol.turn(line) as turn:
             head = answers.read_fetch_head(await turn.reply(), offset, length)
             await self._receive(turn, begin, head, pace, moved)
-            reply = await turn.reply()
-            if reply.fields.get("sent", str(head.length)) != str(head.length):
-                raise MalformedReply("the server sent other bytes than it announced")
+            answers.check_sent(await turn.reply(), head.length)
         return Fetched(head, head.length)
 
     async def _receive(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from ssl import SSLContext
 from typing import Any
@@ -19,10 +19,11 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from filesrv.client.errors import ConnectionEnded, NoTLS
+from filesrv.client.exchange import Exchange
+from filesrv.client.incoming import Incoming
 from filesrv.client.turns import MAX_LINE, TOO_LONG, Turn, WriteRight
 from filesrv.transfer.liveness import Liveness, Peer
 from filesrv.transfer.receive import READ_SIZE
@@ -59,7 +60,7 @@ class _Hold(enum.Enum):
     SINK = enum.auto()
 
 
-class ClientProtocol(LineReceiver):
+class ClientProtocol(Incoming):
     """
     Glue between a transport and the turns.
 
@@ -67,28 +68,25 @@ class ClientProtocol(LineReceiver):
     @ivar last_words: the refusal after which the server closes, once it was said.
     """
 
-    delimiter = b"\n"
-
     MAX_LENGTH = MAX_LINE
 
-    transport: Any
     outflow: Outflow
     lost: Exception | None = None
     last_words: FilesrvError | None = None
 
     _standing = False
+    _read_size = 0
     _peer: Peer
 
     def __init__(self, reactor: Any, liveness: Liveness) -> None:
         """
         @param liveness: watches whether the server is still there.
         """
+        super().__init__()
         self._reactor = reactor
         self._liveness = liveness
-        self._turns: deque[Turn] = deque()
         self._holds: set[_Hold] = set()
         self._writing = DeferredLock()
-        self._heard = 0
         self._ending: Ending | None = None
         self._pacing: IDelayedCall | None = None
         self._gone: list[Deferred[None]] = []
@@ -99,30 +97,25 @@ class ClientProtocol(LineReceiver):
     # What the operations of a connection call.
 
     @asynccontextmanager
-    async def turn(self, line: bytes, body: bytes = b"") -> AsyncIterator[Turn]:
+    async def turn(self, line: bytes) -> AsyncIterator[Turn]:
         """
-        Send a command, and perhaps bytes right behind it, and read what it is answered.
-        Others may send theirs meanwhile.
+        Send a command and read what it is answered.  Others may send theirs meanwhile.
 
         @raise ConnectionEnded: the connection ended.
         """
-        [turn] = await self.turns((line, body))
+        turn = Turn(self)
+        await self._say_alone(line + self.delimiter, turn)
         with self.answering(turn):
             yield turn
 
-    async def turns(self, *commands: tuple[bytes, bytes]) -> Sequence[Turn]:
+    async def exchanged_for(self, said: bytes, exchange: Exchange) -> None:
         """
-        Send commands in one write, each perhaps with bytes right behind it.  Whoever does
-        reads the answers of all, in that order, each within L{answering}.
+        Say all of an exchange, and wait until it is over.
 
         @raise ConnectionEnded: the connection ended.
         """
-        if not self._writing.locked and self.outflow.ready:  # As for most small files.
-            self.outflow.flush()
-            return self._say(commands)
-        async with self._writing:
-            await self._may_say()
-            return self._say(commands)
+        await self._say_alone(said, exchange)
+        await exchange.done
 
     @asynccontextmanager
     async def exclusive_turn(self, line: bytes) -> AsyncIterator[Turn]:
@@ -134,7 +127,8 @@ class ClientProtocol(LineReceiver):
         write_right = WriteRight(self._writing)
         try:
             await self._may_say()
-            [turn] = self._say([(line, b"")])
+            turn = Turn(self)
+            self._say(line + self.delimiter, turn)
             turn.let_others_write = write_right.release
             with self.answering(turn):
                 yield turn
@@ -145,16 +139,22 @@ class ClientProtocol(LineReceiver):
         with suppress(ConnectionLost):
             await self.outflow.drained()
 
-    def _say(self, commands: Sequence[tuple[bytes, bytes]]) -> Sequence[Turn]:
+    async def _say_alone(self, said: bytes, turn: Turn | Exchange) -> None:
+        if self._writing.locked or not self.outflow.ready:
+            async with self._writing:
+                await self._may_say()
+                self._say(said, turn)
+        else:  # As for most small files.
+            self.outflow.flush()
+            self._say(said, turn)
+
+    def _say(self, said: bytes, turn: Turn | Exchange) -> None:
         if self.lost is not None:
             raise self.lost
-        turns = [Turn(self, follows=number > 0) for number in range(len(commands))]
-        self._turns += turns
-        said = [part for line, body in commands for part in (line, self.delimiter, body)]
-        self.transport.write(b"".join(said))
+        self._turns.append(turn)
+        self.transport.write(said)
         self._peer.wake()
         self._adjust()
-        return turns
 
     @contextmanager
     def answering(self, turn: Turn) -> Iterator[None]:
@@ -255,20 +255,34 @@ class ClientProtocol(LineReceiver):
         if not held and self.lost is None:
             self._peer.wake()
 
+    def exchange_over(self, exchange: Exchange) -> None:
+        """The first exchange is over: what comes next belongs to another turn."""
+        self._turns.popleft()
+        self._adjust()
+
     def _adjust(self) -> None:
         """Read what the first turn waits for, and nothing that nobody waits for."""
         head = self._turns[0] if self._turns else None
+        if isinstance(head, Exchange):
+            self._read(READ_SIZE if head.brings else LINE_READ_SIZE)
+            self._set_hold(_Hold.NOBODY_WAITS, False)
+            return
         if head is not None and head.raw_wanted is not None:
-            if self.line_mode:
-                self.line_mode = 0
-                largest = READ_SIZE if head.pace is None else head.pace.chunk
-                set_read_size(self.transport, min(READ_SIZE, largest))
-        elif not self.line_mode:
-            self.line_mode = 1
-            set_read_size(self.transport, LINE_READ_SIZE)
+            largest = READ_SIZE if head.pace is None else head.pace.chunk
+            self._read(min(READ_SIZE, largest), lines=False)
+        else:
+            self._read(LINE_READ_SIZE)
         self._set_hold(_Hold.NOBODY_WAITS, head is not None and not head.waits)
 
+    def _read(self, size: int, lines: bool = True) -> None:
+        self.line_mode = int(lines)
+        if size != self._read_size:
+            self._read_size = size
+            set_read_size(self.transport, size)
+
     def _set_hold(self, hold: _Hold, held: bool) -> None:
+        if not (held or self._holds):  # Nearly always.
+            return
         was_held = bool(self._holds)
         (self._holds.add if held else self._holds.discard)(hold)
         if self.lost is not None or was_held == bool(self._holds):
@@ -295,17 +309,18 @@ class ClientProtocol(LineReceiver):
             return
         self._heard += 1
         line = line.removesuffix(b"\r")
-        if not self._turns:
+        head = self._turn()
+        if head is None:
             self._unasked(line)
             return
-        wanted, self._turns[0].line_wanted = self._turns[0].line_wanted, None
+        wanted, head.line_wanted = head.line_wanted, None
         if wanted is not None:
             wanted.callback(line)
         if self.lost is None:
             self._adjust()
 
     def rawDataReceived(self, data: bytes) -> None:
-        head = self._turns[0] if self._turns else None
+        head = self._turn()
         wanted = None if head is None else head.raw_wanted
         if head is None or wanted is None:  # Aborted, too.
             return
@@ -320,8 +335,7 @@ class ClientProtocol(LineReceiver):
         if wanted.remaining:
             return
         head.raw_wanted = head.pace = None
-        self.line_mode = 1
-        set_read_size(self.transport, LINE_READ_SIZE)
+        self._read(LINE_READ_SIZE)
         wanted.finish()
         if self.lost is None:
             self._adjust()

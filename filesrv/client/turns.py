@@ -97,12 +97,8 @@ class Turn:
 
     let_others_write: Callable[[], None]
 
-    def __init__(self, stream: Stream, follows: bool = False) -> None:
-        """
-        @param follows: whether whoever reads the turn before reads this one right behind it.
-        """
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._follows = follows
         self.midway = self.may_take_long = False
         self.line_wanted: Deferred[bytes] | None = None
         self.raw_wanted: Receiving | CountedLines | None = None
@@ -111,7 +107,7 @@ class Turn:
     @property
     def waits(self) -> bool:
         """Whether somebody awaits what comes next."""
-        return self._follows or self.line_wanted is not None or self.raw_wanted is not None
+        return self.line_wanted is not None or self.raw_wanted is not None
 
     def line(self) -> Deferred[bytes]:
         """
