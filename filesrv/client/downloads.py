@@ -13,14 +13,16 @@ from twisted.internet.task import deferLater
 from filesrv.client.answers import FetchHead
 from filesrv.client.batch import Batch
 from filesrv.client.connection import Connection
-from filesrv.client.errors import FetchIncomplete, NotVerified, block_words
+from filesrv.client.errors import ConnectionEnded, FetchIncomplete, NotVerified, block_words
 from filesrv.client.partial import PartialDownload
 from filesrv.client.places import Place
 from filesrv.client.recovery import Recovery
 from filesrv.client.report import Journey, Report
+from filesrv.client.unwritten import SMALL, Unwritten
 from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, differing_blocks
 from filesrv.transfer.flushing import Flushing
 from filesrv.transfer.pace import Pace
+from filesrv.transfer.receive import Sink
 from filesrv.wire.errors import BadOffset, Changed, NotFound
 from filesrv.wire.grammar import format_word
 
@@ -42,16 +44,21 @@ class Download:
     One file on its way here.
 
     @ivar name: what the server calls it.
+    @ivar small: whether it can be in memory until it is whole, as far as is known.
     """
 
-    def __init__(self, name: str, place: Callable[[], Place], shown: str) -> None:
+    def __init__(
+        self, name: str, place: Callable[[], Place], shown: str, size: int | None = None
+    ) -> None:
         """
         @param place: opens the place that it is to have.
         @param shown: that place for people.
+        @param size: bytes, if the server has said so.
         """
         self.name = name
         self.shown = shown
         self.open_place = place
+        self.small = size is not None and size <= SMALL
         self.partial: PartialDownload | None = None
         self.journey: Journey | None = None
 
@@ -102,7 +109,63 @@ class Downloads:
         await batch.run(self._recovery)
 
     async def _one(self, connection: Connection, download: Download) -> None:
-        partial, journey = self._ready(download)
+        journey = self._journey(download)
+        small = download.small and download.partial is None and self._pace is None
+        if not (small and await self._in_memory(connection, download, journey)):
+            await self._in_partial(connection, download, journey)
+        download.close()
+        self._report.done(journey.summary())
+
+    async def _in_memory(
+        self, connection: Connection, download: Download, journey: Journey
+    ) -> bool:
+        """
+        Fetch a small file, and write it when it is right.
+
+        @return: whether it is done; else it is to be gone on with in its partial file.
+        """
+        unwritten = Unwritten()
+
+        def begin(head: FetchHead) -> Sink:
+            journey.size = head.size
+            if head.size <= SMALL:
+                return unwritten.begin(head)
+            partial = self._partial(download)  # It has grown since it was listed.
+            partial.start_over()
+            return partial.begin(head)
+
+        try:
+            await connection.download_small(download.name, begin, journey.at)
+        except NotFound:
+            return False  # And an older part of it is to be removed.
+        except ConnectionEnded:
+            if unwritten.head is not None:
+                unwritten.hand_over(self._partial(download))
+            raise
+        head = unwritten.head
+        if head is None:
+            return False
+        if (
+            not self._verify
+            or await self._digest_of(connection, download, head) == unwritten.hexdigest()
+        ):
+            place = download.open_place()
+            try:
+                await unwritten.publish(place, self._flushing)
+                return True
+            except FileExistsError:
+                pass  # A part of it is there already, perhaps somebody else's.
+            finally:
+                place.close()
+        unwritten.hand_over(self._partial(download))
+        return False
+
+    async def _in_partial(
+        self, connection: Connection, download: Download, journey: Journey
+    ) -> None:
+        """Fetch a file through its partial file, from where that stands."""
+        partial = self._partial(download)
+        journey.next_try()
         try:
             await self._fetch_verified(connection, download, partial, journey)
         except (Changed, BadOffset):
@@ -119,10 +182,17 @@ class Downloads:
         except FetchIncomplete:
             partial.discard()
             raise
-        download.close()
-        self._report.done(journey.summary())
 
-    def _ready(self, download: Download) -> tuple[PartialDownload, Journey]:
+    def _journey(self, download: Download) -> Journey:
+        if download.journey is None:
+            download.journey = Journey(
+                self._reactor, download.shown, 0, self._report, self._recovery.moved
+            )
+        download.journey.next_try()
+        return download.journey
+
+    def _partial(self, download: Download) -> PartialDownload:
+        """The partial file, open."""
         if download.partial is None:
             place = download.open_place()
             try:
@@ -132,12 +202,7 @@ class Downloads:
             except BaseException:
                 place.close()
                 raise
-        if download.journey is None:
-            download.journey = Journey(
-                self._reactor, download.shown, 0, self._report, self._recovery.moved
-            )
-        download.journey.next_try()
-        return download.partial, download.journey
+        return download.partial
 
     async def _fetch_verified(
         self,
@@ -175,14 +240,15 @@ class Downloads:
 
         @raise Changed: it cannot be told any more, because something else is there.
         """
-        digest = head.digest
-        if digest is None:
-            digest = (await connection.hash(download.name, ALGORITHM)).digest
-        if digest == partial.digests.hexdigest():
+        if await self._digest_of(connection, download, head) == partial.digests.hexdigest():
             return True
         if (await connection.stat(download.name)).version != head.version:
             raise Changed
         return False
+
+    async def _digest_of(self, connection: Connection, download: Download, head: FetchHead) -> str:
+        """That of the file there."""
+        return head.digest or (await connection.hash(download.name, ALGORITHM)).digest
 
     async def _fetch_block(
         self,

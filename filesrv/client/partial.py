@@ -26,7 +26,7 @@ from filesrv.wire.names import MAX_PART
 from filesrv.wire.replies import MalformedReply
 from filesrv.wire.times import NANOSECONDS
 
-__all__ = ["WITHOUT_NOTE", "PartialDownload", "Replacement"]
+__all__ = ["WITHOUT_NOTE", "PartialDownload", "PartialName", "Replacement", "open_locked"]
 
 _SUFFIX = ".filesrv-part"
 _NOTE_SUFFIX = ".json"
@@ -65,11 +65,11 @@ class PartialDownload:
         self._place = place
         self._verify = verify
         self._name, self._server, self._boot = name, server, boot
-        self._path = _part_name(place.leaf)
-        self._note = self._path + _NOTE_SUFFIX
-        self._digests = self._path + _DIGESTS_SUFFIX
+        self._names = PartialName(place.leaf)
+        self._path, self._note = self._names.path, self._names.note
+        self._digests = self._names.digests
         self.digests = FileDigests(lambda: -1)
-        self._descriptor = self._open_locked()
+        self._descriptor = open_locked(place, self._path)
         self._head: FetchHead | None = None
         self.size = 0
         self.version: str | None = None
@@ -78,26 +78,6 @@ class PartialDownload:
         except BaseException:
             self.close()
             raise
-
-    def _open_locked(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        while True:
-            descriptor = os.open(self._path, flags, 0o666, dir_fd=self._place.directory)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Whoever held the lock until now may have given the file its real name.
-                now = os.stat(self._path, dir_fd=self._place.directory, follow_symlinks=False)
-                if os.path.samestat(now, os.fstat(descriptor)):
-                    return descriptor
-            except BlockingIOError:
-                os.close(descriptor)
-                raise Busy(f"another download of {self._place.shown} is running") from None
-            except FileNotFoundError:
-                pass
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)
 
     def _recall(self) -> None:
         """Find out what can be gone on with."""
@@ -179,7 +159,7 @@ class PartialDownload:
     def start_over(self) -> None:
         """Forget what is here: it belongs to another version."""
         self._truncate(0)
-        self._remove_digests()
+        self._names.remove_digests(self._place.directory)
         self.version = None
         self.digests = FileDigests(lambda: self._descriptor, b"", self._keep_digests)
 
@@ -194,12 +174,12 @@ class PartialDownload:
             raise MalformedReply("the server goes on with other bytes than were asked for")
         self._head = head
         if head.offset == 0:
-            self._remove_digests()
             # Nothing is here now: what would follow an old note is of no version.
             if head.size > WITHOUT_NOTE:
+                self._names.remove_digests(self._place.directory)
                 self._write_note(head, 0)
             else:
-                self._remove_note()
+                self._names.remove_notes(self._place.directory)
         self.version = head.version
         return self
 
@@ -241,8 +221,7 @@ class PartialDownload:
         os.rename(self._path, self._place.leaf, src_dir_fd=directory, dst_dir_fd=directory)
         await flushing.flush(directory)
         if head.size > WITHOUT_NOTE:
-            self._remove_note()
-            self._remove_digests()
+            self._names.remove_notes(directory)
         self._head = None
         self.close()
 
@@ -250,8 +229,7 @@ class PartialDownload:
         """Remove what is here, and let go."""
         with suppress(OSError):
             os.unlink(self._path, dir_fd=self._place.directory)
-        self._remove_note()
-        self._remove_digests()
+        self._names.remove_notes(self._place.directory)
         self._head = None
         self.close()
 
@@ -286,14 +264,6 @@ class PartialDownload:
         now = os.stat(self._path, dir_fd=self._place.directory, follow_symlinks=False)
         return os.path.samestat(now, os.fstat(self._descriptor))
 
-    def _remove_note(self) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(self._note, dir_fd=self._place.directory)
-
-    def _remove_digests(self) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(self._digests, dir_fd=self._place.directory)
-
     def _truncate(self, size: int) -> None:
         self.size = size
         if os.fstat(self._descriptor).st_size != size:
@@ -323,6 +293,59 @@ def _mark(size: int) -> int:
     so that neighbouring sizes get marks far from each other.
     """
     return (size * 982_451_653 + 1) % NANOSECONDS
+
+
+class PartialName:
+    """
+    How the partial file of a name is called, and what is kept beside it.
+
+    @ivar note: of which version its bytes are.
+    @ivar digests: those of its blocks.
+    """
+
+    def __init__(self, leaf: str) -> None:
+        self.path = _part_name(leaf)
+        self.note = self.path + _NOTE_SUFFIX
+        self.digests = self.path + _DIGESTS_SUFFIX
+
+    def remove_notes(self, directory: int) -> None:
+        """Remove all but the file itself: first what says whose bytes these are."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.note, dir_fd=directory)
+        self.remove_digests(directory)
+
+    def remove_digests(self, directory: int) -> None:
+        """Remove the digests."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.digests, dir_fd=directory)
+
+
+def open_locked(place: Place, path: str, more: int = 0) -> int:
+    """
+    Open a partial file, and keep others from it.
+
+    @param more: flags of C{open}.
+    @raise Busy: another process is at it.
+    @raise OSError: it cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | more
+    while True:
+        descriptor = os.open(path, flags, 0o666, dir_fd=place.directory)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held the lock until now may have given the file its real name.
+            now = os.stat(path, dir_fd=place.directory, follow_symlinks=False)
+            if os.path.samestat(now, os.fstat(descriptor)):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise Busy(f"another download of {place.shown} is running") from None
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def _part_name(leaf: str) -> str:

@@ -16,7 +16,10 @@ from dataclasses import dataclass
 
 from filesrv.wire.names import check_name
 
-__all__ = ["Place", "place_at", "place_below"]
+__all__ = ["Place", "PlacesBelow", "place_at"]
+
+#: Steps of a way that are held open.
+_LONGEST_WAY = 8
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -51,40 +54,95 @@ def place_at(path: str) -> Place:
     return Place(os.open(directory or ".", _DIRECTORY), leaf, path)
 
 
-def place_below(directory: str, parts: Sequence[str]) -> Place:
+class PlacesBelow:
     """
-    A place that a server's name leads to, below the directory that the user named; both
-    are made where they are missing.
+    The places that a server's names lead to, below the directory that the user named.
 
-    @raise filesrv.wire.errors.BadName: the parts are no name.
-    @raise OSError: one of them is something else already, a symbolic link for instance.
+    The way to the last of them is held open, because the next is mostly beside it.  Each
+    step of it is asked whether its name leads to that very directory still, so that nothing
+    is reached that opening each step anew would not reach.
     """
-    check_name("/".join(parts))
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._way: list[_Step] = []
+
+    def place(self, parts: Sequence[str]) -> Place:
+        """
+        The place of a name; directories are made where they are missing.
+
+        @raise filesrv.wire.errors.BadName: the parts are no name.
+        @raise OSError: one of them is something else already, a symbolic link for instance.
+        """
+        check_name("/".join(parts))
+        steps = [self._directory, *parts[:-1]]
+        self._hold(self._still_there(steps))
+        for part in steps[len(self._way) :]:
+            above = self._way[-1].descriptor if self._way else None
+            self._way.append(_Step(part, _open(part, above)))
+        place = Place(
+            os.dup(self._way[-1].descriptor), parts[-1], os.path.join(self._directory, *parts)
+        )
+        self._hold(_LONGEST_WAY)
+        return place
+
+    def close(self) -> None:
+        """Let go of the way."""
+        self._hold(0)
+
+    def _still_there(self, steps: Sequence[str]) -> int:
+        """How many of the first steps are open, and are what their names lead to."""
+        above = None
+        for count, (step, part) in enumerate(zip(self._way, steps, strict=False)):
+            if step.part != part or not step.leads_there(above):
+                return count
+            above = step.descriptor
+        return min(len(self._way), len(steps))
+
+    def _hold(self, count: int) -> None:
+        """Let go of all but the first steps."""
+        while len(self._way) > count:
+            os.close(self._way.pop().descriptor)
+
+
+class _Step:
+    """An open directory on a way."""
+
+    def __init__(self, part: str, descriptor: int) -> None:
+        self.part = part
+        self.descriptor = descriptor
+        found = os.fstat(descriptor)
+        self._identity = found.st_ino, found.st_dev
+
+    def leads_there(self, above: int | None) -> bool:
+        """Whether its name still does."""
+        try:
+            # Only the one that the user named may be reached by a link.
+            found = os.stat(self.part or ".", dir_fd=above, follow_symlinks=above is None)
+        except OSError:
+            return False
+        return (found.st_ino, found.st_dev) == self._identity
+
+
+def _open(part: str, above: int | None) -> int:
+    """Open the next step of a way, and make it if it is missing."""
     try:
-        descriptor = os.open(directory or ".", _DIRECTORY)
+        return _step(part, above)
     except FileNotFoundError:
-        os.makedirs(directory, exist_ok=True)
-        descriptor = os.open(directory, _DIRECTORY)
-    try:
-        for part in parts[:-1]:
-            try:
-                below = _step(descriptor, part)
-            except FileNotFoundError:
-                with suppress(FileExistsError):
-                    os.mkdir(part, dir_fd=descriptor)
-                below = _step(descriptor, part)
-            os.close(descriptor)
-            descriptor = below
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return Place(descriptor, parts[-1], os.path.join(directory, *parts))
+        if above is None:
+            os.makedirs(part, exist_ok=True)
+        else:
+            with suppress(FileExistsError):
+                os.mkdir(part, dir_fd=above)
+        return _step(part, above)
 
 
-def _step(directory: int, part: str) -> int:
+def _step(part: str, above: int | None) -> int:
+    if above is None:
+        return os.open(part or ".", _DIRECTORY)
     try:
-        return os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+        return os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
     except NotADirectoryError:
-        if stat.S_ISLNK(os.stat(part, dir_fd=directory, follow_symlinks=False).st_mode):
+        if stat.S_ISLNK(os.stat(part, dir_fd=above, follow_symlinks=False).st_mode):
             raise OSError(errno.ELOOP, "a symbolic link, which is not followed", part) from None
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -22,9 +23,14 @@ OTHER = random.Random(2).randbytes(3 * MIB + 17)
 
 
 class Desk:
-    """Where a test downloads to."""
+    """
+    Where a test downloads to.
 
-    def __init__(self, network: Network, directory: Path) -> None:
+    @ivar listed: whether the sizes of files are known before they are asked for.
+    """
+
+    def __init__(self, network: Network, directory: Path, listed: bool) -> None:
+        self.listed = listed
         self.network = network
         self.directory = directory
         self.notes = Notes()
@@ -41,7 +47,9 @@ class Desk:
 
     def wanted(self, name: str) -> Download:
         path = str(self.directory / name)
-        return Download(name, partial(place_at, path), path)
+        there = self.network.server.root / name
+        size = there.stat().st_size if self.listed and there.exists() else None
+        return Download(name, partial(place_at, path), path, size)
 
     def download(self, *names: str, **more: object) -> None:
         self.network.run(self.downloads(**more).run(map(self.wanted, names)))
@@ -61,14 +69,16 @@ class Desk:
         return {path.name: path.read_bytes() for path in self.directory.iterdir()}
 
 
-@pytest.fixture
-def desk(network: Network, tmp_path: Path) -> Desk:
+@pytest.fixture(params=[False, True], ids=["asked-for", "listed"])
+def desk(network: Network, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
     here = tmp_path / "here"
     here.mkdir()
-    return Desk(network, here)
+    return Desk(network, here, request.param)
 
 
-@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, len(LARGE)])
+@pytest.mark.parametrize(
+    "size", [0, 1, 128 * 1024, 128 * 1024 + 1, 256 * 1024, 256 * 1024 + 1, len(LARGE)]
+)
 def test_a_file_of_any_size_arrives_whole_and_leaves_nothing_beside_it(
     desk: Desk, size: int
 ) -> None:
@@ -327,3 +337,73 @@ def test_the_rate_is_kept(desk: Desk) -> None:
 
     seconds = desk.network.reactor.seconds() - started
     assert seconds == pytest.approx(len(LARGE) / 500_000, rel=0.1)
+
+
+def test_what_was_left_of_a_small_file_is_in_nobodys_way(desk: Desk) -> None:
+    desk.network.server.put("f", b"small")
+    for suffix, left in ((".filesrv-part", LARGE), (".filesrv-part.json", b"{}")):
+        (desk.directory / f".f{suffix}").write_bytes(left)
+
+    desk.download("f")
+
+    assert desk.files == {"f": b"small"}
+
+
+def test_a_note_without_its_file_is_not_left_beside_a_small_one(desk: Desk) -> None:
+    desk.network.server.put("f", b"small")
+    (desk.directory / ".f.filesrv-part.json").write_bytes(b"{}")
+    (desk.directory / ".f.filesrv-part.blocks").write_bytes(b"d" * 32)
+
+    desk.download("f")
+
+    assert desk.files == {"f": b"small"}
+
+
+def test_a_small_file_that_another_process_is_at_is_left_to_that(desk: Desk) -> None:
+    desk.network.server.put("f", b"small")
+    with (desk.directory / ".f.filesrv-part").open("wb") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+
+        with pytest.raises(Busy):
+            desk.download("f")
+
+    assert desk.files == {".f.filesrv-part": b""}
+
+
+def test_a_small_file_that_has_grown_since_it_was_listed_arrives_whole(desk: Desk) -> None:
+    desk.network.server.put("f", b"small")
+    wanted = desk.wanted("f")
+    desk.network.server.put("f", LARGE)
+
+    desk.network.run(desk.downloads().run([wanted]))
+
+    assert desk.files == {"f": LARGE}
+
+
+def test_a_small_file_that_breaks_in_the_middle_goes_on_from_there(desk: Desk) -> None:
+    desk.network.server.put("f", LARGE[:100_000])
+    desk.network.cuts_down = [60_000]
+
+    desk.download("f")
+
+    assert desk.files == {"f": LARGE[:100_000]}
+    assert desk.network.connections == 2
+    assert desk.network.down < 102_000
+    assert [(each.size, each.moved) for each in desk.notes.summaries] == [(100_000, 100_000)]
+
+
+def test_a_small_file_that_could_not_be_written_leaves_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.network.server.put("f", b"small")
+
+    def full(*arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    if not desk.listed:
+        pytest.skip("what arrived is kept in a partial file")
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="space"):
+        desk.download("f")
+
+    assert desk.files == {}

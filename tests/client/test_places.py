@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from filesrv.client.places import place_at, place_below
+from filesrv.client.places import Place, PlacesBelow, place_at
 from filesrv.wire.errors import BadName
 from tests.support.flipping import flipping
+
+
+def place_below(directory: str, parts: tuple[str, ...]) -> Place:
+    with closing(PlacesBelow(directory)) as below:
+        return below.place(parts)
 
 
 def write(directory: str, *parts: str) -> None:
@@ -97,3 +103,36 @@ def test_a_link_that_comes_and_goes_leads_nothing_out(tmp_path: Path) -> None:
     assert inside > 10
     assert refused > 10
     assert [each.name for each in outside.rglob("*")] == ["e"]
+
+
+def test_a_directory_that_was_replaced_meanwhile_is_not_written_to(tmp_path: Path) -> None:
+    with closing(PlacesBelow(str(tmp_path))) as below:
+        below.place(("d", "e", "x")).close()
+        (tmp_path / "d").rename(tmp_path / "moved")
+        place = below.place(("d", "e", "y"))
+
+        found = os.fstat(place.directory)
+        place.close()
+    assert os.path.samestat(found, os.stat(tmp_path / "d/e"))
+
+
+def test_a_link_in_the_place_of_a_directory_that_is_held_open_is_not_followed(
+    tmp_path: Path,
+) -> None:
+    with closing(PlacesBelow(str(tmp_path))) as below:
+        below.place(("d", "e", "x")).close()
+        (tmp_path / "d").rename(tmp_path / "moved")
+        (tmp_path / "d").symlink_to("moved")
+
+        with pytest.raises(OSError, match="symbolic"):
+            below.place(("d", "e", "y"))
+
+
+def test_a_way_however_long_is_held_open_by_a_few_descriptors_only(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with closing(PlacesBelow(str(tmp_path))) as below:
+        for leaf in ("x", "y"):
+            below.place((*"abcdefghijklmnop", leaf)).close()
+
+        assert len(os.listdir("/proc/self/fd")) <= before + 8
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -43,13 +43,13 @@ class Desk:
     def upload(self, verify: bool = True) -> None:
         self.network.run(self._uploads(verify).run([Upload(str(self.file), "f")]))
 
-    def _downloads(self, verify: bool) -> Downloads:
+    def downloads(self, verify: bool) -> Downloads:
         recovery = self.network.recovery(tell=self.notes.trouble)
         return Downloads(self.network.reactor, recovery, self.notes, "there", verify=verify)
 
     def download(self, verify: bool = True) -> None:
         wanted = Download("f", partial(place_at, str(self.file)), "f")
-        self.network.run(self._downloads(verify).run([wanted]))
+        self.network.run(self.downloads(verify).run([wanted]))
 
     def leave_upload(self, sent: int) -> None:
         """An upload that is killed after so many bytes."""
@@ -60,7 +60,7 @@ class Desk:
         """A download that is killed after so many bytes."""
         self.network.cuts_down = [self.network.down + came]
         wanted = Download("f", partial(place_at, str(self.file)), "f")
-        self._leave(lambda: self._downloads(True).run([wanted]))
+        self._leave(lambda: self.downloads(True).run([wanted]))
 
     def _leave(self, work: object) -> None:
         self.network.after_connects(1, refuse=1)
@@ -282,3 +282,27 @@ class TestGoingOn:
 
         assert desk.file.read_bytes() == FILE
         assert read <= BLOCK
+
+
+def test_a_small_download_that_arrived_as_something_else_is_fetched_again(desk: Desk) -> None:
+    desk.network.server.put("f", FILE[:5000])
+    desk.network.flips_down = {3000}
+    wanted = Download("f", partial(place_at, str(desk.file)), "f", 5000)
+
+    desk.network.run(desk.downloads(True).run([wanted]))
+
+    assert desk.file.read_bytes() == FILE[:5000]
+    assert any("did not arrive as sent" in words for words in desk.notes.words)
+
+
+def test_a_small_download_that_never_arrives_as_sent_leaves_what_was_there(desk: Desk) -> None:
+    desk.network.server.put("f", FILE[:5000])
+    desk.network.flips_down = range(2500, 100 * MIB, 4500)
+    desk.file.write_bytes(b"old")
+    wanted = Download("f", partial(place_at, str(desk.file)), "f", 5000)
+
+    with pytest.raises(NotVerified):
+        desk.network.run(desk.downloads(True).run([wanted]))
+
+    assert desk.file.read_bytes() == b"old"
+    assert sorted(os.listdir(desk.directory)) == ["f", "journal"]
