@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from filesrv.transfer.digest import ALGORITHM, DIGEST_SIZE
 from filesrv.wire.errors import BadArguments, BadName
@@ -36,8 +37,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """
     One line of LIST.
 
@@ -114,8 +114,7 @@ class Stored:
     moved: int
 
 
-@dataclass(frozen=True)
-class FetchHead:
+class FetchHead(NamedTuple):
     """
     The beginning of a download.
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 
-from filesrv.transfer.digest import BLOCK_SIZE, DIGEST_SIZE, BlockDigests
+from blake3 import blake3
 
-__all__ = ["Breathe", "FileDigests"]
+from filesrv.transfer.digest import BLOCK_SIZE, DIGEST_SIZE, BlockDigests, digest_of_blocks
+
+__all__ = ["Breathe", "FileDigests", "digest_of_small"]
 
 #: Lets the reactor do other things between slices of work.
 Breathe = Callable[[], Awaitable[None]]
@@ -21,6 +23,11 @@ _SLICE = 1024 * 1024
 #: What is read to be hashed: it stays in the cache.  Were memory taken for each piece, the
 #: system would have it filled with zeros each time.
 _read_into = memoryview(bytearray(256 * 1024))
+
+
+def digest_of_small(data: bytes) -> str:
+    """The C{blake3-4m} of a whole file of no more than one block."""
+    return digest_of_blocks(blake3(data).digest() if data else b"")
 
 
 class FileDigests:

@@ -12,8 +12,8 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from filesrv.client.state import write_whole
 
@@ -23,8 +23,7 @@ _ENTRY = ".json"
 _DIGESTS = ".blocks"
 
 
-@dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """What changes when a file does, as far as stat(2) tells."""
 
     size: int
@@ -55,7 +54,7 @@ class Journal:
 
     def began(self, name: str, source: Fingerprint) -> None:
         """Keep what C{name} is uploaded from."""
-        entry = {"server": self._server, "name": name, **asdict(source)}
+        entry = {"server": self._server, "name": name, **source._asdict()}
         path = str(self._path(name))
         self._there.add(os.path.basename(path))
         write_whole(path, json.dumps(entry).encode(), fresh=f"{path}.{os.getpid()}~")
@@ -66,7 +65,7 @@ class Journal:
             return None
         try:
             entry = json.loads(self._path(name).read_bytes())
-            return Fingerprint(**{field.name: entry[field.name] for field in fields(Fingerprint)})
+            return Fingerprint(**{field: entry[field] for field in Fingerprint._fields})
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from blake3 import blake3
-
 from filesrv.client.answers import FetchHead
+from filesrv.client.digests import digest_of_small
 from filesrv.client.partial import PartialDownload, PartialName, open_locked
 from filesrv.client.places import Place
-from filesrv.transfer.digest import BLOCK_SIZE, digest_of_blocks
+from filesrv.transfer.digest import BLOCK_SIZE
 from filesrv.transfer.flushing import Flushing
 
 __all__ = ["SMALL", "Unwritten"]
@@ -46,7 +45,7 @@ class Unwritten:
 
     def hexdigest(self) -> str:
         """The C{blake3-4m} of what came."""
-        return digest_of_blocks(blake3(self._data).digest() if self._data else b"")
+        return digest_of_small(self._data)
 
     async def publish(self, place: Place, flushing: Flushing) -> None:
         """

@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 
 from filesrv.client.batch import Batch
 from filesrv.client.connection import Connection
-from filesrv.client.digests import FileDigests
+from filesrv.client.digests import FileDigests, digest_of_small
 from filesrv.client.errors import HeldDiffers, NotVerified, SourceChanged, block_words
 from filesrv.client.journal import Journal
 from filesrv.client.recovery import Recovery
@@ -52,7 +52,8 @@ class Upload:
         self.shown = path
         self.source: Source | None = None
         self.journey: Journey | None = None
-        self.digests = FileDigests(lambda: -1)
+        #: Of what is sent; of a small file only where it has to be looked for there.
+        self.digests: FileDigests
         #: Whether what the server holds of it is of another content.
         self.anew = False
         #: Whether what the server holds has to be compared before it is gone on with.
@@ -151,10 +152,10 @@ class Uploads:
         """
         @param known: whether the digests that were kept are of this very file.
         """
-        kept = self._journal.digests(upload.name) if known else b""
-        large = source.size > SMALL
-        keep = partial(self._journal.keep_digests, upload.name) if large else _forget
-        upload.digests = FileDigests(lambda: source.descriptor, kept if large else b"", keep)
+        if source.size > SMALL:
+            kept = self._journal.digests(upload.name) if known else b""
+            keep = partial(self._journal.keep_digests, upload.name)
+            upload.digests = FileDigests(lambda: source.descriptor, kept, keep)
 
     async def _small(
         self, connection: Connection, upload: Upload, source: Source, journey: Journey
@@ -166,13 +167,11 @@ class Uploads:
             await deferLater(self._reactor, self._pace.take(len(data)), lambda: None)
         journey.at(0)
         upload.maybe_stored = True
-        upload.digests = FileDigests(lambda: source.descriptor)
-        upload.digests.take(data)
         try:
             await connection.upload_small(
                 upload.name,
                 data,
-                digest=upload.digests.hexdigest() if self._verify else None,
+                digest=digest_of_small(data) if self._verify else None,
                 modified=source.modified,
                 if_absent=self._if_absent,
             )
@@ -317,15 +316,13 @@ class Uploads:
             theirs = await connection.hash(upload.name, ALGORITHM)
         except NotFound:
             return False
+        if source.size <= SMALL:
+            upload.digests = FileDigests(lambda: source.descriptor)
         await upload.digests.cover(source.size, self._breathe)
         return theirs.digest == upload.digests.hexdigest()
 
     async def _breathe(self) -> None:
         await deferLater(self._reactor, 0, lambda: None)
-
-
-def _forget(offset: int, digests: bytes) -> None:
-    """Of small files no digests are kept."""
 
 
 def _changed_words(upload: Upload) -> str:
