@@ -203,6 +203,6 @@ class SmallDownload(Exchange):
 
     def _sent(self, line: bytes) -> None:
         self._refusal = self._refused(line)
-        if self._refusal is None:
+        if self._refusal is None and not line.startswith(b"OK sent=%d " % self._length):
             answers.check_sent(parse_reply(line), self._length)
         self._end()

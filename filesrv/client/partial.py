@@ -34,6 +34,9 @@ _NOTE_SUFFIX = ".json"
 #: Behind the name of the partial file: the digests of its blocks.
 _DIGESTS_SUFFIX = ".blocks"
 
+#: Bytes of the name of a partial file, so that those of what is beside it have room, too.
+_LONGEST = MAX_PART - max(len(_NOTE_SUFFIX + "~"), len(_DIGESTS_SUFFIX))
+
 #: Bytes of a file up to which no note is kept: it is fetched again as fast as its note
 #: is written and removed.
 WITHOUT_NOTE = 256 * 1024
@@ -351,9 +354,8 @@ def open_locked(place: Place, path: str, more: int = 0) -> int:
 def _part_name(leaf: str) -> str:
     """The name of the partial file; where that is too long for one, a digest stands in."""
     name = f".{leaf}{_SUFFIX}"
-    room = MAX_PART - len(max(_NOTE_SUFFIX + "~", _DIGESTS_SUFFIX, key=len))
-    if len(os.fsencode(name)) <= room:
+    if len(os.fsencode(name)) <= _LONGEST:
         return name
     digest = hashlib.sha256(os.fsencode(leaf)).hexdigest()[:16]
-    kept = os.fsencode(leaf)[: room - len(f".~{digest}{_SUFFIX}")].decode("utf-8", "ignore")
+    kept = os.fsencode(leaf)[: _LONGEST - len(f".~{digest}{_SUFFIX}")].decode("utf-8", "ignore")
     return f".{kept}~{digest}{_SUFFIX}"
