@@ -182,10 +182,20 @@ def shell() -> Job:
 
 
 class _Verbs(click.Group):
-    """Listed in the order of the table, not of the alphabet."""
+    """
+    Listed in the order of the table, not of the alphabet; each gets its options when it
+    is asked for, which most of them are not.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = self.commands.get(cmd_name)
+        if verb is None or verb is passwd:
+            return verb
+        params = [*verb.params, *_shared_options(hidden=True)]
+        return click.Command(verb.name, callback=verb.callback, params=params, help=verb.help)
 
 
 def commands() -> click.Group:
@@ -198,15 +208,8 @@ def commands() -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(__version__, prog_name="filesrv")(group)
-    for verb in (*VERBS, *SMALL_VERBS, shell):
-        command = click.Command(
-            verb.name,
-            callback=verb.callback,
-            params=[*verb.params, *_shared_options(hidden=True)],
-            help=verb.help,
-        )
-        group.add_command(command)
-    group.add_command(passwd)
+    for verb in (*VERBS, *SMALL_VERBS, shell, passwd):
+        group.add_command(verb)
     return group
 
 
