@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
@@ -27,7 +28,6 @@ from filesrv.client.answers import (
 )
 from filesrv.client.exchange import SmallDownload, SmallUpload
 from filesrv.client.protocol import ClientProtocol, Turn
-from filesrv.client.trust import Trust, secure
 from filesrv.transfer.digest import ALGORITHM
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.receive import Sink
@@ -35,6 +35,9 @@ from filesrv.transfer.send import Run
 from filesrv.wire.grammar import format_command
 from filesrv.wire.replies import MalformedReply, Reply
 from filesrv.wire.times import utc_time
+
+if TYPE_CHECKING:
+    from filesrv.client.trust import Trust
 
 __all__ = ["Connection", "Moved", "Ready"]
 
@@ -102,6 +105,8 @@ class Connection:
         @param host: as the user has named the server.
         @raise NoTLS: the server has not proved who it is, or there is no TLS with it.
         """
+        from filesrv.client.trust import secure
+
         await self._ask("STARTTLS")
         await secure(self._protocol, host, trust)
 

@@ -17,7 +17,7 @@ from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, Retry
 from filesrv.wire.replies import MalformedReply
 
-__all__ = ["DONE", "GIVEN_UP", "INTERRUPTED", "REFUSED", "USAGE", "explain"]
+__all__ = ["DONE", "GIVEN_UP", "INTERRUPTED", "REFUSED", "USAGE", "explain", "given_up"]
 
 DONE = 0
 
@@ -53,6 +53,14 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError):
         return _local(error)
     return f"a fault of this program: {type(error).__name__}: {error}", REFUSED
+
+
+def given_up(error: GaveUp) -> GaveUp:
+    """The same in words for who has asked for files."""
+    return GaveUp(
+        f"given up for now: {error}; what has arrived is kept, and the same command goes "
+        "on from there"
+    )
 
 
 def _refusal(error: FilesrvError) -> str:

@@ -9,10 +9,10 @@ bytes and how a connection ended; what they mean is L{filesrv.client.connection}
 from __future__ import annotations
 
 import enum
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from ssl import SSLContext
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -36,7 +36,7 @@ from filesrv.transfer.sockets import (
     no_delay,
     set_read_size,
 )
-from filesrv.transfer.tls import CutOff, TLSFailed, start_tls
+from filesrv.transfer.tls_failures import CutOff, TLSFailed
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError, Idle, ShuttingDown, Stalled, TakenOver
 from filesrv.wire.replies import MalformedReply, Reply, parse_reply
@@ -203,7 +203,7 @@ class ClientProtocol(Incoming):
         assert self.transport is not None
         return is_tls(self.transport) or is_local(self.transport.getPeer())
 
-    async def start_tls(self, context: SSLContext, **more: Any) -> None:
+    async def start_tls(self, context: ssl.SSLContext, **more: Any) -> None:
         """
         Go on under TLS; nothing has been asked that is not answered yet.
 
@@ -213,6 +213,8 @@ class ClientProtocol(Incoming):
         if self.clearLineBuffer():
             # It came in plain text, from whomever, and would be read as the server's.
             raise TLSFailed("more came in plain text than that TLS begins")
+        from filesrv.transfer.tls import start_tls
+
         layer = start_tls(self._reactor, self, context, **more)
         self.outflow.over(layer)
         self._set_hold(_Hold.NOBODY_WAITS, False)

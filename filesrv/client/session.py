@@ -6,23 +6,24 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
 from filesrv.client.address import ServerAddress
-from filesrv.client.asking import TerminalQuestion, open_terminal
 from filesrv.client.connecting import connect
 from filesrv.client.connection import Connection
 from filesrv.client.console import Console
-from filesrv.client.journal import Journal
 from filesrv.client.lines import Lines
 from filesrv.client.recovery import Decide, Recovery, Trouble, always, never
 from filesrv.client.settings import Settings
 from filesrv.client.state import State
-from filesrv.transfer.flushing import Flushing, flushing
 from filesrv.transfer.liveness import Liveness
 from filesrv.transfer.pace import Pace
+
+if TYPE_CHECKING:
+    from filesrv.client.journal import Journal
+    from filesrv.transfer.flushing import Flushing
 
 __all__ = ["Session"]
 
@@ -85,6 +86,8 @@ class Session:
     @cached_property
     def flushing(self) -> Flushing:
         """What puts downloads on disk."""
+        from filesrv.transfer.flushing import flushing
+
         return flushing(self.reactor)
 
     def report(self, lines_to_stderr: bool = False) -> Lines:
@@ -108,6 +111,8 @@ class Session:
         What uploads to this server were begun from.  Without a state directory nothing is
         remembered from run to run, and every upload works all the same.
         """
+        from filesrv.client.journal import Journal
+
         with suppress(OSError):
             self.state.directory("uploads")
         return Journal(self.state.path / "uploads", str(self.server))
@@ -133,6 +138,8 @@ class Session:
         return {"ask": self._ask, "retry": always, "stop": never}[self._on_trouble()]
 
     def _ask(self, trouble: Trouble) -> Deferred[bool]:
+        from filesrv.client.asking import TerminalQuestion, open_terminal
+
         terminal = open_terminal()
         report = self._report
         if terminal is None or report is None:

@@ -16,7 +16,7 @@ from filesrv.transfer.certificates import (
     pin_of,
     single_context,
 )
-from filesrv.transfer.tls import CutOff, NotTrusted, TLSFailed
+from filesrv.transfer.tls_failures import CutOff, NotTrusted, TLSFailed
 
 __all__ = ["Trust", "secure"]
 

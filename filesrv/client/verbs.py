@@ -59,9 +59,9 @@ def upload(
         raise click.UsageError("- is uploaded alone and needs --as NAME")
 
     async def job(session: Session) -> None:
-        from filesrv.client import copying
+        from filesrv.client import uploading
 
-        await copying.upload(
+        await uploading.upload(
             session, files, as_name=as_name, into=into, recursive=recursive, if_absent=if_absent
         )
 
@@ -89,9 +89,9 @@ def download(names: tuple[str, ...], output: str | None, recursive: bool) -> Job
         raise click.UsageError("-o needs a PATH")
 
     async def job(session: Session) -> None:
-        from filesrv.client import copying
+        from filesrv.client import downloading
 
-        await copying.download(session, names, output=output, recursive=recursive)
+        await downloading.download(session, names, output=output, recursive=recursive)
 
     return Job(job)
 

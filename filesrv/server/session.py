@@ -29,7 +29,7 @@ from filesrv.server.shelves import Shelves
 from filesrv.transfer.receive import Receiving, Sink
 from filesrv.transfer.send import FileShrank, Run
 from filesrv.transfer.sockets import ending_of
-from filesrv.transfer.tls import TLSFailed
+from filesrv.transfer.tls_failures import TLSFailed
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import (
     BadArguments,

@@ -6,7 +6,7 @@ through buffers that stay in the processor's cache.
 from __future__ import annotations
 
 import os
-from ssl import SSLError
+import ssl
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
@@ -71,7 +71,7 @@ class EncryptedSending(DirectSending):
                     break
         except BlockingIOError:
             return None
-        except SSLError:
+        except ssl.SSLError:
             return self.end(ConnectionLost())
         except OSError as error:
             return self.end(error)

@@ -14,12 +14,10 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from filesrv.transfer.direct import DirectSending
-from filesrv.transfer.encrypted import EncryptedSending
 from filesrv.transfer.pace import Bound
 from filesrv.transfer.sendfile import SendfileSending, Unsupported
 from filesrv.transfer.sending import ChunkSending, FileShrank, Run, Sending
 from filesrv.transfer.sockets import is_tls, socket_of, socket_under, unsent
-from filesrv.transfer.tls import tls_layer
 
 __all__ = ["ChunkSending", "FileShrank", "Outflow", "Run", "SendfileSending", "Sending"]
 
@@ -126,13 +124,22 @@ class Outflow:
         if run.length == 0:
             return
         how = (self._transport, self._reactor, run, pace, moved)
-        layer = tls_layer(self._transport)
-        if layer is not None and socket_under(layer) is not None:
-            await self._send_directly(EncryptedSending(layer, *how))
+        if is_tls(self._transport):
+            await self._send_encrypted(*how)
         elif socket_of(self._transport) is not None:
             await self._send_by_kernel(*how)
         else:
             await self._run(ChunkSending(*how))
+
+    async def _send_encrypted(self, transport: Any, *how: Any) -> None:
+        from filesrv.transfer.encrypted import EncryptedSending  # and with it Python's TLS
+        from filesrv.transfer.tls import tls_layer
+
+        layer = tls_layer(transport)
+        if layer is not None and socket_under(layer) is not None:
+            await self._send_directly(EncryptedSending(layer, transport, *how))
+        else:
+            await self._run(ChunkSending(transport, *how))
 
     async def _send_by_kernel(self, transport: Any, reactor: Any, run: Run, *more: Any) -> None:
         try:

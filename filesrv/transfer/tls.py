@@ -15,7 +15,6 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
@@ -28,12 +27,10 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
 from filesrv.transfer.sockets import forward_half_close, half_closer, set_send_limit
+from filesrv.transfer.tls_failures import CutOff, NotTrusted, TLSFailed
 
 __all__ = [
     "HANDSHAKE_WITHIN",
-    "CutOff",
-    "NotTrusted",
-    "TLSFailed",
     "TLSLayer",
     "start_tls",
     "tls_layer",
@@ -56,37 +53,6 @@ _CLEAR = memoryview(bytearray(512 * 1024 + RECORD))
 
 #: Seconds that the alert which explains a failed handshake has to leave this machine.
 ALERT_WITHIN = 2.0
-
-
-class TLSFailed(ConnectionLost):
-    """
-    There is no TLS, or none any more, with this peer.
-
-    @ivar words: why; for people, and without a version or a path.
-    """
-
-    def __init__(self, words: str) -> None:
-        super().__init__(words)
-        self.words = words
-
-    def __str__(self) -> str:
-        return self.words
-
-
-class NotTrusted(TLSFailed):
-    """
-    The peer is not who it should be.
-
-    @ivar pin: of the key that it has shown, where that is known.
-    """
-
-    def __init__(self, words: str, pin: bytes | None = None) -> None:
-        super().__init__(words)
-        self.pin = pin
-
-
-class CutOff(TLSFailed):
-    """The connection ended without the peer's last word, which may be anybody's doing."""
 
 
 def _anybody(tls: ssl.SSLObject) -> None:

@@ -21,7 +21,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 
-from filesrv.transfer import send
+from filesrv.transfer import encrypted, send
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.send import FileShrank, Outflow, Run
 from filesrv.transfer.sockets import socket_under
@@ -162,7 +162,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """All ways of sending; the kernel's is left where there is no socket to give it."""
     used: list[str] = []
     for name in WAYS.values():
-        monkeypatch.setattr(send, name, _noted(getattr(send, name), used))
+        home: Any = send if hasattr(send, name) else encrypted
+        monkeypatch.setattr(home, name, _noted(getattr(home, name), used))
     if request.param == "by chunks":
         monkeypatch.setattr(send, "socket_of", lambda transport: None)
     monkeypatch.setattr(request.node, "ways_used", used, raising=False)
