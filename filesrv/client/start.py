@@ -9,7 +9,28 @@ import gc
 import sys
 from typing import Any, cast
 
+from filesrv.client.postponed import postpone
+
 __all__ = ["main"]
+
+#: What others import on the way to a transfer and what is not used for one.
+POSTPONED: dict[str, dict[str, str]] = {
+    "asyncio": {
+        "AbstractEventLoop": "asyncio.events",
+        "Future": "_asyncio",
+        "iscoroutine": "asyncio.coroutines",
+    },
+    "hashlib": {},
+    "http.cookiejar": {},
+    "ipaddress": {},
+    "pickle": {},
+    "secrets": {},
+    "ssl": {},
+    "textwrap": {},
+    "tokenize": {},
+    "twisted.internet.udp": {},
+    "twisted.internet.unix": {},
+}
 
 
 def main() -> int:
@@ -23,6 +44,7 @@ def main() -> int:
     # TLS is Python's own here; Twisted imports pyOpenSSL where it finds it, which takes as
     # long as all the rest.
     sys.modules.setdefault("OpenSSL", cast("Any", None))
+    postpone(POSTPONED)
     from filesrv.client import cli
 
     return cli.main(ready=_imported)
