@@ -5,7 +5,7 @@ Where the server is, as people write it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["DEFAULT_PORT", "ServerAddress"]
 
@@ -18,8 +18,7 @@ _SCHEME = "tls://"
 _FORMS = re.compile(r"\[(?P<bracketed>[^\[\]]+)\](?P<rest>.*)|(?P<plain>.*)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class ServerAddress:
+class ServerAddress(NamedTuple):
     """
     @ivar host: a name, or an address without brackets.
     @ivar tls: whether TLS is spoken there from the first byte.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
@@ -15,7 +14,6 @@ import click
 from filesrv import __version__
 from filesrv.client.address import ServerAddress
 from filesrv.client.console import Console
-from filesrv.client.login import Login, password_of
 from filesrv.client.outcomes import DONE, INTERRUPTED, USAGE
 from filesrv.client.passwd import passwd
 from filesrv.client.settings import Settings
@@ -224,7 +222,7 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         from filesrv.client.trust import Trust  # and with it Twisted
 
         fields["trust"] = Trust(*words)
-    return replace(Settings(), **fields)
+    return Settings(**fields)
 
 
 def main(
@@ -301,9 +299,11 @@ def _perform(
         raise click.UsageError("which server? --server HOST[:PORT], or FILESRV_SERVER")
     console.quiet, console.as_json = settings.quiet, settings.as_json
     if settings.user is not None and job.server is None:
+        from filesrv.client.login import Login, password_of
+
         password = password_of(settings.user, settings.password_file, environment, console)
         login = Login(settings.user, password, settings.allow_plain_login)
-        settings = replace(settings, login=login)
+        settings = settings._replace(login=login)
     if reactor is None:
         if job.interactive and console.stdin.isatty():
             from filesrv.client.shell import install_reactor

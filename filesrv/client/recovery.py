@@ -10,9 +10,8 @@ the receiver holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from random import random
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -43,8 +42,7 @@ LONGEST_DELAY = 15.0
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Trouble:
+class Trouble(NamedTuple):
     """
     What is wrong at the moment.
 

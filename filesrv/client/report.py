@@ -8,7 +8,7 @@ break is no progress, so that what is shown never runs backwards.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -21,8 +21,7 @@ __all__ = ["IN_FLIGHT", "Journey", "Report", "Summary"]
 IN_FLIGHT = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """
     A transfer that is done.
 

@@ -4,20 +4,18 @@ What the user may set for every command, and what holds if nothing is set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from filesrv.client.address import ServerAddress
-from filesrv.client.login import Login
 
 if TYPE_CHECKING:
+    from filesrv.client.login import Login
     from filesrv.client.trust import Trust
 
 __all__ = ["Settings"]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """
     @ivar server: L{None} if nobody has said where it is.
     @ivar user: who to log in as; L{None} for nobody.

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from filesrv.client.journal import Fingerprint
 
@@ -75,8 +75,7 @@ class Source:
             self.descriptor = -1
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """
     A local file to upload.
 

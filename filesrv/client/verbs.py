@@ -9,8 +9,7 @@ to import; what a job needs is imported when it runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["VERBS", "Job"]
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """
     What is to be done once there is a session.
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -26,8 +25,7 @@ class FileShrank(Exception):
     """The file ended before the bytes that were promised of it."""
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """
     Consecutive bytes of an open file.
 

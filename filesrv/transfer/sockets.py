@@ -13,8 +13,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import UNIXAddress
@@ -312,8 +311,7 @@ def peer_user(sock: Any) -> int | None:
     return int(uid)
 
 
-@dataclass(frozen=True)
-class TCPInfo:
+class TCPInfo(NamedTuple):
     """
     What the kernel knows of a TCP connection: the part of C{struct tcp_info} in
     C{linux/tcp.h} that tells a dead peer from a slow one.
