@@ -15,7 +15,7 @@ from filesrv.client.errors import ClientError, GaveUp
 from filesrv.client.lines import Lines
 from filesrv.client.outcomes import given_up
 from filesrv.client.patterns import Wanted, has_wildcard, wanted
-from filesrv.client.places import place_at, place_below
+from filesrv.client.places import PlacesBelow, place_at
 from filesrv.client.session import Session
 from filesrv.wire.grammar import format_word
 
@@ -45,7 +45,11 @@ async def download(
         else:
             # A name that looks like a pattern may be just that name.
             many = recursive or [each.name for each in found] != list(names) or len(names) > 1
-            await _fetch(session, report, _placed(found, output, many))
+            below = PlacesBelow(output or "")
+            try:
+                await _fetch(session, report, _placed(found, below, output, many))
+            finally:
+                below.close()
     except GaveUp as error:
         raise given_up(error) from error
     finally:
@@ -67,8 +71,11 @@ async def _wanted(session: Session, names: Sequence[str], recursive: bool) -> li
     return await session.recovery.run(expand)
 
 
-def _placed(found: Sequence[Wanted], output: str | None, many: bool) -> list[Download]:
+def _placed(
+    found: Sequence[Wanted], below: PlacesBelow, output: str | None, many: bool
+) -> list[Download]:
     """
+    @param below: the places in the directory that C{output} is, if it is one.
     @raise ClientError: two files would get one place.
     """
     taken: dict[tuple[str, ...], str] = {}
@@ -84,8 +91,9 @@ def _placed(found: Sequence[Wanted], output: str | None, many: bool) -> list[Dow
     return [
         Download(
             each.name,
-            partial(place_below, directory, each.parts),
+            partial(below.place, each.parts),
             os.path.join(directory, *each.parts),
+            each.size,
         )
         for each in found
     ]
