@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet import error
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -20,15 +21,12 @@ from filesrv.client.address import DEFAULT_PORT, ServerAddress
 from filesrv.client.connection import Connection
 from filesrv.client.errors import CannotConnect, ConnectionEnded, NoTLS, Untrusted
 from filesrv.client.protocol import ClientProtocol
-from filesrv.client.race import connect_first
-from filesrv.client.resolver import resolve
+from filesrv.client.resolver import ReactorThatKnows, resolve
+from filesrv.client.trust import Trust, secure
 from filesrv.transfer.liveness import Liveness
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError
 from filesrv.wire.replies import MalformedReply
-
-if TYPE_CHECKING:
-    from filesrv.client.trust import Trust
 
 __all__ = ["CONNECT_TIMEOUT", "DEAD_AFTER", "STALL_TIMEOUT", "connect", "dial"]
 
@@ -124,8 +122,6 @@ async def _meet(
     connection = Connection(protocol)
     try:
         if server.tls:
-            from filesrv.client.trust import Trust, secure
-
             await secure(protocol, server.host, trust or Trust())
         await protocol.greeted()
         if trust is not None and not server.tls:
@@ -158,8 +154,6 @@ async def _meet_again(
 
 
 async def _shown_pin(reactor: Any, server: ServerAddress, factory: _ClientFactory) -> bytes | None:
-    from filesrv.client.trust import Trust
-
     try:
         (await _meet(reactor, server, factory, Trust(pin=b"nobody's"))).abort()
     except Untrusted as error:
@@ -176,9 +170,14 @@ async def dial(reactor: Any, server: ServerAddress, factory: Factory) -> IProtoc
     @raise CannotConnect: the name has no address, or nobody answers there.
     """
     addresses = await resolve(reactor, server.host, server.port)
+    # The endpoint uses the name for its messages alone, and takes none that IDNA does
+    # not know; the system has just taken it.
+    endpoint = HostnameEndpoint(ReactorThatKnows(reactor, addresses), "server", server.port)
     try:
-        return await connect_first(reactor, addresses, factory)
-    except (error.ConnectError, OSError) as problem:
+        return await endpoint.connect(factory)
+    except error.ConnectingCancelledError:
+        raise CancelledError from None
+    except (error.ConnectError, error.DNSLookupError, OSError) as problem:
         raise CannotConnect(f"cannot connect to {server}: {_words(problem)}") from problem
 
 

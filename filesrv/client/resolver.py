@@ -12,19 +12,25 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+)
 from twisted.internet.protocol import ProcessProtocol
+from zope.interface import implementer
 
 from filesrv.client.errors import CannotConnect
 
-__all__ = ["Address", "NameNotResolved", "resolve"]
-
-#: What a reactor can connect to.
-Address = IPv4Address | IPv6Address
+__all__ = ["NameNotResolved", "ReactorThatKnows", "resolve"]
 
 #: Asks for the host that it is given, and writes down what it is told.  Isolated (-I,
 #: -S), it starts in a few milliseconds and imports nothing that lies about.
@@ -45,7 +51,7 @@ class NameNotResolved(CannotConnect):
     """The system knows no address for the name, now at least."""
 
 
-def resolve(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
+def resolve(reactor: Any, host: str, port: int) -> Deferred[list[IAddress]]:
     """
     The addresses of C{host}, in the system's order of preference.
 
@@ -56,7 +62,7 @@ def resolve(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
     """
     literal = _literal(host, port)
     if literal is not None:
-        found: Deferred[list[Address]] = Deferred()
+        found: Deferred[list[IAddress]] = Deferred()
         found.callback([literal])
         return found
     question = _Question(host, port)
@@ -65,7 +71,7 @@ def resolve(reactor: Any, host: str, port: int) -> Deferred[list[Address]]:
     return question.answer
 
 
-def _literal(host: str, port: int) -> Address | None:
+def _literal(host: str, port: int) -> IAddress | None:
     if isIPAddress(host):
         return IPv4Address("TCP", host, port)
     if isIPv6Address(host):
@@ -79,7 +85,7 @@ class _Question(ProcessProtocol):
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._said = b""
-        self.answer: Deferred[list[Address]] = Deferred(lambda _: self._stop())
+        self.answer: Deferred[list[IAddress]] = Deferred(lambda _: self._stop())
 
     transport: Any
 
@@ -114,10 +120,10 @@ class _SystemWords(ValueError):
     """What the system's resolver said instead of an address."""
 
 
-def _addresses(answer: Any, port: int) -> list[Address]:
+def _addresses(answer: Any, port: int) -> list[IAddress]:
     if isinstance(answer, str):
         raise _SystemWords(answer)
-    found: list[Address] = []
+    found: list[IAddress] = []
     for family, host, _, *rest in answer:
         if family == socket.AF_INET:
             found.append(IPv4Address("TCP", host, port))
@@ -127,3 +133,58 @@ def _addresses(answer: Any, port: int) -> list[Address]:
     if not found:
         raise _SystemWords("it has none of TCP/IP")
     return found
+
+
+@implementer(IReactorPluggableNameResolver)
+class ReactorThatKnows:
+    """
+    A reactor with a name resolver of its own, for one
+    L{twisted.internet.endpoints.HostnameEndpoint}, which asks its reactor for one.  It
+    resolves every name to the addresses that are known already.
+    """
+
+    def __init__(self, reactor: Any, addresses: Sequence[IAddress]) -> None:
+        self._reactor = reactor
+        self.nameResolver: IHostnameResolver = _Known(addresses)
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        """See L{IReactorPluggableNameResolver}."""
+        before, self.nameResolver = self.nameResolver, resolver
+        return before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+
+@implementer(IHostnameResolver)
+class _Known:
+    """Answers every question with the same addresses."""
+
+    def __init__(self, addresses: Sequence[IAddress]) -> None:
+        self._addresses = addresses
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        resolution = _Resolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        for address in self._addresses:
+            resolutionReceiver.addressResolved(address)
+        resolutionReceiver.resolutionComplete()
+        return resolution
+
+
+@implementer(IHostResolution)
+class _Resolution:
+    """Over before it can be cancelled."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def cancel(self) -> None:
+        """There is nothing left to cancel."""

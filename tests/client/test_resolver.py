@@ -72,8 +72,8 @@ def server(reactor: Any) -> Generator[Callable[..., Server]]:
 async def test_a_name_has_the_addresses_that_the_system_gives_it(reactor: Any) -> None:
     found = await resolve(reactor, "localhost", 80)
 
-    assert {address.host for address in found} & {"127.0.0.1", "::1"}
-    assert all(address.port == 80 for address in found)
+    assert {address.host for address in found} & {"127.0.0.1", "::1"}  # type: ignore[attr-defined]
+    assert all(address.port == 80 for address in found)  # type: ignore[attr-defined]
 
 
 @pytest_twisted.ensureDeferred
