@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
@@ -22,11 +22,13 @@ from filesrv.client.connection import Connection
 from filesrv.client.errors import CannotConnect, ConnectionEnded, NoTLS, Untrusted
 from filesrv.client.protocol import ClientProtocol
 from filesrv.client.resolver import ReactorThatKnows, resolve
-from filesrv.client.trust import Trust, secure
 from filesrv.transfer.liveness import Liveness
 from filesrv.wire.endings import Ending
 from filesrv.wire.errors import FilesrvError
 from filesrv.wire.replies import MalformedReply
+
+if TYPE_CHECKING:
+    from filesrv.client.trust import Trust
 
 __all__ = ["CONNECT_TIMEOUT", "DEAD_AFTER", "STALL_TIMEOUT", "connect", "dial"]
 
@@ -122,6 +124,8 @@ async def _meet(
     connection = Connection(protocol)
     try:
         if server.tls:
+            from filesrv.client.trust import Trust, secure
+
             await secure(protocol, server.host, trust or Trust())
         await protocol.greeted()
         if trust is not None and not server.tls:
@@ -154,6 +158,8 @@ async def _meet_again(
 
 
 async def _shown_pin(reactor: Any, server: ServerAddress, factory: _ClientFactory) -> bytes | None:
+    from filesrv.client.trust import Trust
+
     try:
         (await _meet(reactor, server, factory, Trust(pin=b"nobody's"))).abort()
     except Untrusted as error:

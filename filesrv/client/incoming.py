@@ -38,7 +38,7 @@ class Incoming(LineReceiver):
         head = self._turns[0] if self._turns else None
         return head if isinstance(head, Turn) else None
 
-    def clearLineBuffer(self) -> bytes:  # noqa: N802
+    def clearLineBuffer(self) -> bytes:
         unread, self._unread = self._unread[self._position :], b""
         self._position = 0
         return unread
