@@ -19,8 +19,8 @@ from filesrv.client.places import Place
 from filesrv.client.recovery import Recovery
 from filesrv.client.report import Journey, Report
 from filesrv.client.unwritten import SMALL, Unwritten
+from filesrv.disk.flushing import Flushing
 from filesrv.transfer.digest import ALGORITHM, BLOCK_SIZE, differing_blocks
-from filesrv.transfer.flushing import Flushing
 from filesrv.transfer.pace import Pace
 from filesrv.transfer.receive import Sink
 from filesrv.wire.errors import BadOffset, Changed, NotFound

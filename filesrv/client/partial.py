@@ -21,7 +21,8 @@ from filesrv.client.digests import FileDigests
 from filesrv.client.errors import Busy, FetchIncomplete
 from filesrv.client.places import Place
 from filesrv.client.state import write_whole
-from filesrv.transfer.flushing import Flushing
+from filesrv.disk.flushing import Flushing
+from filesrv.disk.writeback import WriteBack
 from filesrv.wire.names import MAX_PART
 from filesrv.wire.replies import MalformedReply
 from filesrv.wire.times import NANOSECONDS
@@ -73,6 +74,7 @@ class PartialDownload:
         self._digests = self._names.digests
         self.digests = FileDigests(lambda: -1)
         self._descriptor = open_locked(place, self._path)
+        self._write_back = WriteBack(self._descriptor, 0, wait=True)
         self._head: FetchHead | None = None
         self.size = 0
         self.version: str | None = None
@@ -201,6 +203,7 @@ class PartialDownload:
         if self._verify and self.digests.position == before:
             self.digests.take(data)
         self._leave_mark()
+        self._write_back.grown(self.size)
 
     def replace(self, offset: int) -> Replacement:
         """A sink for bytes from C{offset} on that are to stand there instead."""
@@ -269,6 +272,7 @@ class PartialDownload:
 
     def _truncate(self, size: int) -> None:
         self.size = size
+        self._write_back.truncated(size)
         if os.fstat(self._descriptor).st_size != size:
             os.ftruncate(self._descriptor, size)
             self._leave_mark()

@@ -23,7 +23,7 @@ from filesrv.transfer.pace import Pace
 
 if TYPE_CHECKING:
     from filesrv.client.journal import Journal
-    from filesrv.transfer.flushing import Flushing
+    from filesrv.disk.flushing import Flushing
 
 __all__ = ["Session"]
 
@@ -86,7 +86,7 @@ class Session:
     @cached_property
     def flushing(self) -> Flushing:
         """What puts downloads on disk."""
-        from filesrv.transfer.flushing import flushing
+        from filesrv.disk.flushing import flushing
 
         return flushing(self.reactor)
 

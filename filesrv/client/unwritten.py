@@ -12,8 +12,8 @@ from filesrv.client.answers import FetchHead
 from filesrv.client.digests import digest_of_small
 from filesrv.client.partial import PartialDownload, PartialName, open_locked
 from filesrv.client.places import Place
+from filesrv.disk.flushing import Flushing
 from filesrv.transfer.digest import BLOCK_SIZE
-from filesrv.transfer.flushing import Flushing
 
 __all__ = ["SMALL", "Unwritten"]
 

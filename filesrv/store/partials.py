@@ -22,11 +22,11 @@ from contextlib import contextmanager, suppress
 
 from blake3 import blake3
 
+from filesrv.disk.writeback import WriteBack
 from filesrv.store.failures import close, refusals
 from filesrv.store.freeing import Freeing
 from filesrv.store.root import Root, status_of
 from filesrv.store.space import Space
-from filesrv.store.writeback import WriteBack
 from filesrv.wire.errors import BadChecksum
 
 __all__ = ["Partial", "Partials"]

@@ -17,7 +17,9 @@ from filesrv.client.answers import FetchHead
 from filesrv.client.errors import Busy, FetchIncomplete
 from filesrv.client.partial import WITHOUT_NOTE, PartialDownload
 from filesrv.client.places import place_at
-from filesrv.transfer.flushing import Flushing
+from filesrv.disk import writeback
+from filesrv.disk.flushing import Flushing
+from filesrv.disk.writeback import EVERY
 from filesrv.wire.replies import MalformedReply
 
 SIZE = WITHOUT_NOTE + 1000
@@ -293,3 +295,22 @@ def _fetch(path: Path, content: bytes, version: str) -> None:
     while partial.size < SIZE:
         partial.write(content[partial.size : partial.size + 100_000])
     publish(partial)
+
+
+def test_what_arrives_is_on_its_way_to_the_disk_before_the_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def begin_writing(descriptor: int, offset: int, length: int, flags: int) -> int:
+        asked.append((offset, length))
+        return 0
+
+    monkeypatch.setattr(writeback, "_SYNC_FILE_RANGE", begin_writing)
+    broken_off(path)
+    partial = opened(path)
+    sink = partial.begin(head(5000, size=3 * EVERY))
+    sink.write(bytes(2 * EVERY))
+
+    assert asked == [(5000, 2 * EVERY)]
+    partial.close()

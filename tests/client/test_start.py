@@ -83,7 +83,7 @@ _NOT_FOR_UPLOADS = {
     "filesrv.client.downloads",
     "filesrv.client.partial",
     "filesrv.client.patterns",
-    "filesrv.transfer.flushing",
+    "filesrv.disk.flushing",
 }
 _NOT_FOR_DOWNLOADS = {"filesrv.client.uploads", "filesrv.client.journal"}
 

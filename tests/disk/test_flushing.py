@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from filesrv.transfer.flushing import Flushing, KernelFlushing, flushing
+from filesrv.disk.flushing import Flushing, KernelFlushing, flushing
 from tests.support.hand_reactor import HandReactor
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from filesrv.store import writeback
-from filesrv.store.writeback import EVERY, IN_FLIGHT, WriteBack
+from filesrv.disk import writeback
+from filesrv.disk.writeback import EVERY, IN_FLIGHT, WriteBack
 
 BEGIN, FINISH = 2, 7
 
