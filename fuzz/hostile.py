@@ -22,7 +22,7 @@ from filesrv.client.protocol import ClientProtocol
 from filesrv.client.session import Session
 from filesrv.client.settings import Settings
 from filesrv.client.state import State
-from filesrv.transfer.flushing import Flushing
+from filesrv.disk.flushing import Flushing
 from tests.client.network import ClientEnd
 from tests.support.memory import MemoryReactor
 

@@ -14,8 +14,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from filesrv.client import asked, copying
+from filesrv.client import asked
+from filesrv.client.downloading import download
 from filesrv.client.session import Session
+from filesrv.client.uploading import upload
 from fuzz.hostile import Victim
 from fuzz.scene import HOME, SECRET, snapshot, watched
 
@@ -36,18 +38,18 @@ _MOST_ANSWERS = 200
 def _jobs(target: str) -> list[_Job]:
     into = f"{target}/"
     return [
-        lambda session: copying.download(session, ["d"], output=into, recursive=True),
-        lambda session: copying.download(session, ["*"], output=into, recursive=True),
-        lambda session: copying.download(session, ["."], output=into, recursive=True),
-        lambda session: copying.download(session, ["**/*.txt"], output=into),
-        lambda session: copying.download(session, ["f"], output=f"{target}/f"),
-        lambda session: copying.download(session, ["f", "link/g"], output=into),
+        lambda session: download(session, ["d"], output=into, recursive=True),
+        lambda session: download(session, ["*"], output=into, recursive=True),
+        lambda session: download(session, ["."], output=into, recursive=True),
+        lambda session: download(session, ["**/*.txt"], output=into),
+        lambda session: download(session, ["f"], output=f"{target}/f"),
+        lambda session: download(session, ["f", "link/g"], output=into),
         lambda session: asked.listing(session, ()),
         lambda session: asked.status(session, ("f",)),
         asked.pending,
         lambda session: asked.hash_of(session, ("f",), "sha256"),
         lambda session: asked.echo(session, ("hi",)),
-        lambda session: copying.upload(session, [f"{target}/here"]),
+        lambda session: upload(session, [f"{target}/here"]),
     ]
 
 
