@@ -125,7 +125,8 @@ class Relay:
             return
         passage.writers.append(there)
         ways = (self._pass_on(near, there, passage), self._pass_on(far, back, passage))
-        with suppress(OSError):
+        # Cancelled at the end of it all, which the streams of Python 3.11 report as a fault.
+        with suppress(OSError, asyncio.CancelledError):
             await asyncio.gather(*ways)
         for writer in passage.writers:
             _reset(writer)
