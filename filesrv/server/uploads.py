@@ -206,10 +206,19 @@ class Uploads:
     def park(self, upload: Upload) -> None:
         """
         Keep an upload that is whole until its COMMIT.  If that was sent ahead, it comes
-        within this turn, and the upload is still at hand.
+        within this turn, and the upload is still at hand.  Nobody waits for it who would
+        release it when it is taken over.
         """
         self.write_down_soon(upload)
         self._parked[upload.claim.row.key] = upload
+        end = upload.claim.on_taken_over
+
+        def let_go() -> None:
+            end()
+            self._parked.pop(upload.claim.row.key, None)
+            upload.release(Ending.TAKEN_OVER)
+
+        upload.claim.on_taken_over = let_go
 
     def write_down_soon(self, upload: Upload) -> None:
         """At the end of this turn, what is left of an upload in memory is to be in a file."""

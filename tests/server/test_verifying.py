@@ -112,6 +112,42 @@ class TestCommit:
         assert b"more" not in said
         assert not (server.root / "f").exists()
 
+    def test_who_begins_the_same_anew_in_that_turn_takes_it_over_and_leaves_nothing_of_it(
+        self, server: Server
+    ) -> None:
+        first, second = server.connect(), server.connect()
+        first.send(b"UPLOAD f 3 0 commit=ask\nabc")
+        second.send(b"UPLOAD f 3 0 commit=ask\nxyz" + ask("f", b"xyz") + b"\n")
+        server.settle()
+
+        assert b"ERR TAKEN_OVER" in first.new()
+        assert b"OK stored=f" in second.new()
+        assert server.files() == {"f": b"xyz"}
+        assert server.held() == []
+        assert not server.shelves.uploads.active
+
+    def test_who_goes_on_with_it_in_that_turn_is_told_that_all_of_it_is_here(
+        self, server: Server
+    ) -> None:
+        first, second = server.connect(), server.connect()
+        first.send(b"UPLOAD f 3 0 commit=ask\nabc")
+        second.send(b"UPLOAD f 3\n")
+        server.settle()
+
+        assert second.new().startswith(b"OK offset=3 length=0 last=taken-over\nOK stored=f size=3")
+        assert server.files() == {"f": b"abc"}
+
+    def test_what_is_discarded_in_that_turn_is_not_published_by_it(self, server: Server) -> None:
+        first, second = server.connect(), server.connect()
+        first.send(b"UPLOAD f 3 0 commit=ask\nabc")
+        second.send(b"DISCARD f\n" + ask("f", b"abc") + b"\n")
+        server.settle()
+
+        assert re.fullmatch(rb"OK\nERR NOT_FOUND .*\n", second.new())
+        assert server.files() == {}
+        assert server.held() == []
+        assert not server.shelves.uploads.active
+
     def test_another_digest_publishes_nothing_and_keeps_all(
         self, conversation: Conversation
     ) -> None:
