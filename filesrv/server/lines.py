@@ -47,8 +47,8 @@ class Lines(LineReceiver):
             self._deliver()
         finally:
             self._busyReceiving = False
-            if self._position == len(self._buffer):
-                self.clearLineBuffer()
+            if not self.paused:  # What is left is less than a line, and not to keep a read.
+                self._buffer = self.clearLineBuffer()
 
     def _deliver(self) -> None:
         while not self.paused:

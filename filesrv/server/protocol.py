@@ -18,7 +18,7 @@ from filesrv.server import lines
 from filesrv.server.lines import Lines
 from filesrv.server.patience import Hearing
 from filesrv.server.phases import Phase
-from filesrv.server.session import Session
+from filesrv.server.session import TURN, Session
 from filesrv.transfer.certificates import certified_user
 from filesrv.transfer.liveness import Peer
 from filesrv.transfer.pace import Share
@@ -63,6 +63,8 @@ class FilesrvProtocol(Lines):
     _hearing: Hearing
     _deadline: IDelayedCall | None = None
     _pacing: IDelayedCall | None = None
+    _next_turn: IDelayedCall | None = None
+    _turn_started = 0.0
     _up: Share | None = None
     _down: Share | None = None
     _half_closed = False
@@ -99,6 +101,7 @@ class FilesrvProtocol(Lines):
         if self._receiving:  # Called by what this very call delivered.
             super().dataReceived(data)
             return
+        self._turn_started = self._reactor.seconds()
         raw = self.takes_views
         self._receiving = self._outflow.gathering = True
         try:
@@ -136,6 +139,12 @@ class FilesrvProtocol(Lines):
 
     def lineReceived(self, line: bytes) -> None:
         self.session.line_received(line)
+        if self.paused or self._position == len(self._buffer):
+            return
+        # One read may hold thousands of commands.
+        if not 0 <= self._reactor.seconds() - self._turn_started < TURN:
+            self._hold("turn of others")
+            self._next_turn = self._reactor.callLater(0, self._release, "turn of others")
 
     def lineLengthExceeded(self, line: bytes) -> None:
         # LineReceiver delivers nothing more in this call, so dataReceived goes on.
@@ -172,10 +181,9 @@ class FilesrvProtocol(Lines):
         self._abort_within(LINGER)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-        if self._pacing is not None and self._pacing.active():
-            self._pacing.cancel()
+        for call in (self._deadline, self._pacing, self._next_turn):
+            if call is not None and call.active():
+                call.cancel()
         self._end_flow()
         self._peer.stop()
         self._hearing.stop()

@@ -42,13 +42,13 @@ from filesrv.wire.grammar import MAX_LINE, split_verb
 from filesrv.wire.replies import err, ok
 from filesrv.wire.telnet import IAC, strip_telnet, timing_marks
 
-__all__ = ["MAX_SKIPPED", "Session"]
+__all__ = ["MAX_SKIPPED", "TURN", "Session"]
 
 #: Bytes that are read and dropped, of a line that is too long or of a refused payload,
 #: before the connection is closed instead.
 MAX_SKIPPED = 1024 * 1024
 
-#: Seconds that a verb may work before the other connections have their turn.
+#: Seconds that the commands of one connection may work before the others have their turn.
 TURN = 0.005
 
 #: Lines of a long reply that are written at a time.

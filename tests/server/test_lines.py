@@ -323,3 +323,44 @@ def test_a_long_reply_is_made_between_those_to_others(server: Server) -> None:
 
     server.settle()
     assert many.new().count(b"\n") > 10
+
+
+def test_commands_sent_ahead_are_answered_between_those_to_others(server: Server) -> None:
+    many, one = server.connect(), server.connect()
+    server.reactor.ticks = 0.001
+    many.send(b"".join(b"ECHO %d\n" % number for number in range(1000)))
+
+    answers = b""
+    for _ in range(20):
+        one.send(b"ECHO a\n")
+        server.reactor.turn()
+        assert one.new() == b"a\n"
+        now = many.new()
+        assert 1 <= now.count(b"\n") <= 6
+        answers += now
+    server.settle()
+
+    assert (answers + many.new()).split() == [b"%d" % number for number in range(1000)]
+    server.reactor.ticks = 0.0
+
+
+@pytest.mark.parametrize("end", ["half_close", "reset"])
+def test_who_ends_between_two_turns_is_answered_or_gone(server: Server, end: str) -> None:
+    client = server.connect()
+    server.reactor.ticks = 0.001
+    client.send(b"ECHO a\n" * 1000)
+    server.reactor.turn()
+    getattr(client, end)()
+    server.settle()
+
+    assert client.closed
+    assert (client.received.count(b"a\n") == 1000) == (end == "half_close")
+    server.reactor.ticks = 0.0
+
+
+def test_of_a_read_no_more_is_kept_than_the_line_that_has_not_ended(server: Server) -> None:
+    client = server.connect()
+
+    client.says(b"\n" * 60_000 + b"ECHO the half of a li")
+
+    assert client.protocol._buffer == b"ECHO the half of a li"
