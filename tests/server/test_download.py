@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from filesrv.server.downloads import SMALL
 from tests.support.logs import Log
 from tests.support.memory import Client, Server, open_descriptors
 from tests.support.scripted import Conversation
@@ -81,6 +82,22 @@ class TestSending:
             f"OK offset={offset} length={length} size=10 version=* modified=*",
             b"0123456789"[offset : offset + length],
             f"OK sent={length}",
+        )
+
+    @pytest.mark.parametrize("size", [SMALL - 1, SMALL, SMALL + 1])
+    def test_a_file_as_large_as_is_sent_with_its_replies_and_one_byte_more_come_alike(
+        self, conversation: Conversation, size: int
+    ) -> None:
+        content = CONTENT[:size]
+        conversation.prepare = publish("f", content)
+        conversation.check(
+            b"DOWNLOAD f\nDOWNLOAD f 1\n",
+            f"OK offset=0 length={size} size={size} version=* modified=*",
+            content,
+            f"OK sent={size}",
+            f"OK offset=1 length={size - 1} size={size} version=* modified=*",
+            content[1:],
+            f"OK sent={size - 1}",
         )
 
     def test_an_empty_file_has_no_bytes_and_two_replies(self, conversation: Conversation) -> None:

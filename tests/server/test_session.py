@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from filesrv.server import uploads
 from filesrv.server.commands import COMMANDS, Verb
+from filesrv.server.downloads import SMALL
 from filesrv.server.lines import READ_SIZE as LINE_READ_SIZE
 from filesrv.server.port import Port
 from filesrv.server.session import BATCH
@@ -343,7 +344,7 @@ class TestAsyncVerbs:
 
 
 #: What one connection may hold of replies that nobody reads: Twisted's buffer, which is
-#: full at 16 KiB, replies that are gathered, and the reply, or the piece of a long one,
+#: full at 64 KiB, replies that are gathered, and the reply, or the piece of a long one,
 #: that filled it.
 LONGEST_REPLY = MAX_LINE + 2
 LONGEST_PIECE = BATCH * (2 * MAX_NAME + 60)
@@ -373,18 +374,23 @@ class TestGreedyPeers:
             (b"NONSENSE\n", BOUND),
             (b"HELP\n", BOUND),
             (b"DOWNLOAD small\n", BOUND),
+            (b"DOWNLOAD bound\n", BOUND + SMALL),
             (b"STAT small\n", BOUND),
             (b"z" * 5000 + b"\n", BOUND),
             (b"LIST many\n", LINE_READ_SIZE + GATHERED + LONGEST_PIECE),
             # Answered, too, but by a reply that is not waited for.
             (b"\xff\xfd\x06\n", BOUND),
         ],
-        ids=["echo", "empty", "unknown", "help", "download", "stat", "long", "list", "telnet"],
+        ids=[
+            *("echo", "empty", "unknown", "help", "download", "bound", "stat", "long", "list"),
+            "telnet",
+        ],
     )
     def test_who_sends_and_never_reads_is_not_read_from(
         self, server: Server, line: bytes, bound: int
     ) -> None:
         server.put("small", b"x" * 100)
+        server.put("bound", b"x" * SMALL)
         for number in range(600):
             server.put(f"many/{number:0200}", b"")
         client = server.connect()

@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import pytest
 
+from filesrv.server.lines import READ_SIZE
+from filesrv.server.upload import UNWRITTEN_SIZE
 from tests.support.memory import Server
 from tests.support.scripted import Conversation, chunks
 
@@ -54,6 +56,23 @@ class TestStoring:
             f"OK offset=0 length={len(content)}",
             f"OK stored=f size={len(content)} received={len(content)}",
             files={"f": content},
+        )
+
+    @pytest.mark.parametrize("bound", [READ_SIZE, UNWRITTEN_SIZE])
+    @pytest.mark.parametrize("more", [-20, -1, 0, 1])
+    def test_files_as_large_as_what_is_read_or_kept_in_memory_at_a_time_arrive_whole(
+        self, conversation: Conversation, bound: int, more: int
+    ) -> None:
+        size = bound + more
+        content = (bytes(range(256)) * 1024)[:size]
+        conversation.check(
+            b"ECHO a\nUPLOAD f %d 0\n" % size + content + b"ECHO b\n",
+            "a",
+            f"OK offset=0 length={size}",
+            f"OK stored=f size={size} received={size}",
+            "b",
+            files={"f": content},
+            held=[],
         )
 
     def test_an_empty_file_is_stored_at_once(self, conversation: Conversation) -> None:
