@@ -250,6 +250,7 @@ class FilesrvProtocol(Lines):
         down = self._down = self._down or self.factory.down.share()
         try:
             if wait := down.begin():
+                self._outflow.begin_run()
                 await deferLater(self._reactor, wait)
             await self._outflow.send(run, down)
         finally:

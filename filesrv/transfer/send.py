@@ -108,6 +108,11 @@ class Outflow:
         sock = socket_under(self._transport)
         return 0 if sock is None else unsent(sock)
 
+    def begin_run(self) -> None:
+        """Nothing of the next run is delivered yet, though it may have to wait."""
+        self.flush()
+        self._sent = 0
+
     async def send(
         self, run: Run, pace: Bound | None = None, moved: Callable[[int], None] | None = None
     ) -> None:
@@ -119,8 +124,7 @@ class Outflow:
         @raise OSError: reading, or the connection, failed.
         @raise ConnectionLost: the connection ended.
         """
-        self.flush()
-        self._sent = 0
+        self.begin_run()
         if run.length == 0:
             return
         how = (self._transport, self._reactor, run, pace, moved)

@@ -150,3 +150,20 @@ class TestLeastRate:
             server.pass_time(1)
             client.says(b"hello")
         assert client.received.count(b"OK stored=") == 200
+
+
+def test_of_a_download_that_waits_nothing_is_remembered_as_delivered(make: Make) -> None:
+    server = make(rate=RATE)
+    server.put("small", bytes(1000))
+    client = server.connect()
+    client.send(b"DOWNLOAD small\n")
+    pass_time(server, 1)
+    assert b"OK sent=1000" in client.new()
+    downloading(server, "192.0.2.2")
+    server.settle()
+
+    assert b"OK offset=0" in client.says(b"DOWNLOAD large\n")
+    server.shelves.record()
+
+    [pending] = server.connect().asks(b"PENDING")[1:]
+    assert pending.startswith(f"download 0 {SIZE} ")
