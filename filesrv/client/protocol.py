@@ -153,7 +153,6 @@ class ClientProtocol(Incoming):
             raise self.lost
         self._turns.append(turn)
         self.transport.write(said)
-        self._peer.wake()
         self._adjust()
 
     @contextmanager
@@ -265,6 +264,8 @@ class ClientProtocol(Incoming):
     def _adjust(self) -> None:
         """Read what the first turn waits for, and nothing that nobody waits for."""
         head = self._turns[0] if self._turns else None
+        if head is not None:  # Over the one before it, nobody may have watched.
+            self._peer.wake()
         if isinstance(head, Exchange):
             self._read(READ_SIZE if head.brings else LINE_READ_SIZE)
             self._set_hold(_Hold.NOBODY_WAITS, False)
@@ -303,7 +304,6 @@ class ClientProtocol(Incoming):
         )
         no_delay(self.transport)
         self._peer = self._liveness.watch(self.transport, self._expected, self.abort)
-        self._peer.wake()
         self._adjust()
 
     def lineReceived(self, line: bytes) -> None:
@@ -337,7 +337,6 @@ class ClientProtocol(Incoming):
         if wanted.remaining:
             return
         head.raw_wanted = head.pace = None
-        self._read(LINE_READ_SIZE)
         wanted.finish()
         if self.lost is None:
             self._adjust()

@@ -13,6 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from filesrv.client import turns
+from filesrv.client.connection import Connection
 from filesrv.client.errors import ConnectionEnded
 from filesrv.client.protocol import ClientProtocol
 from filesrv.transfer.liveness import Liveness
@@ -480,6 +481,21 @@ def test_a_server_that_goes_on_when_there_is_room_again_is_watched_again() -> No
 
     with pytest.raises(ConnectionEnded):
         result_of(done)
+
+
+def test_a_server_that_took_long_as_it_may_is_watched_over_what_was_asked_behind_it() -> None:
+    wire = Wire()
+    digest, status = start(Connection(wire.protocol).hash("f")), wire.ask(b"STAT f")
+    wire.clock.pump([1.0] * 1000)
+    assert not digest.called
+
+    wire.say(b"OK sha256=00 size=1\n")
+    wire.clock.pump([1.0] * 310)
+
+    result_of(digest)
+    with pytest.raises(ConnectionEnded) as caught:
+        result_of(status)
+    assert caught.value.ending is Ending.STALLED
 
 
 def test_nothing_is_asked_of_an_idle_server() -> None:
