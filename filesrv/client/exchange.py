@@ -83,10 +83,10 @@ class Exchange:
         return end + 1
 
     def fail(self, reason: BaseException) -> None:
-        """No more will come."""
+        """No more will come.  What was refused before is told rather than that."""
         if not self._over:
             self._over = True
-            self.done.errback(reason)
+            self.done.errback(self._refusal or reason)
 
     def _head(self, line: bytes) -> None:
         raise NotImplementedError
