@@ -95,7 +95,13 @@ class _Waiting:
         module.__loader__ = self._loader
         assert module.__spec__ is not None
         module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
+        try:
+            self._loader.exec_module(module)
+        except BaseException:
+            # As when a part that it needs is being imported itself: the next one asks anew.
+            module.__class__ = _Postponed
+            module.__loader__ = module.__spec__.loader = cast("Loader", self)
+            raise
 
 
 class _Postponed(ModuleType):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -78,3 +79,16 @@ def test_a_name_that_has_left_its_home_is_asked_of_the_package() -> None:
     assert package.GONE == 2
 
     assert "postponed_package.heavy" in sys.modules
+
+
+def test_a_part_that_is_imported_before_its_package_leaves_that_whole() -> None:
+    program = (
+        "from filesrv.client.postponed import postpone; postpone({'asyncio': {}}); "
+        "import asyncio.events; print(callable(asyncio.run), callable(asyncio.Future))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+
+    assert done.stdout == "True True\n", done.stderr
