@@ -24,6 +24,11 @@ class Lines(LineReceiver):
     delimiter = b"\n"
     _position = 0
 
+    @property
+    def unread(self) -> bool:
+        """Whether something was read that is not delivered yet."""
+        return self._position < len(self._buffer)
+
     def clearLineBuffer(self) -> bytes:
         rest = self._buffer[self._position :]
         self._buffer, self._position = b"", 0

@@ -121,8 +121,9 @@ class FilesrvProtocol(Lines):
     @property
     def takes_views(self) -> bool:
         """Whether bytes may come in a buffer that is another's again after the call."""
-        receiving = self.session.phase is Phase.RECEIVING
-        return receiving and not self.line_mode and not self.paused and not self._receiving
+        if self.unread or self.line_mode or self.paused or self._receiving:
+            return False  # What came before has to be delivered before.
+        return self.session.phase is Phase.RECEIVING
 
     def _adjust_reading(self, more_came: bool) -> None:
         """
@@ -139,7 +140,7 @@ class FilesrvProtocol(Lines):
 
     def lineReceived(self, line: bytes) -> None:
         self.session.line_received(line)
-        if self.paused or self._position == len(self._buffer):
+        if self.paused or not self.unread:
             return
         # One read may hold thousands of commands.
         if not 0 <= self._reactor.seconds() - self._turn_started < TURN:

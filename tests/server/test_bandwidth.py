@@ -167,3 +167,19 @@ def test_of_a_download_that_waits_nothing_is_remembered_as_delivered(make: Make)
 
     [pending] = server.connect().asks(b"PENDING")[1:]
     assert pending.startswith(f"download 0 {SIZE} ")
+
+
+def test_what_came_before_a_wait_is_written_before_what_comes_after_it(make: Make) -> None:
+    server = make(rate=RATE)
+    other, client = server.connect(), server.connect()
+    content = bytes(number % 251 for number in range(50_000))
+    other.send(b"UPLOAD a 50000 0\n" + bytes(50_000))
+    server.reactor.turn()
+    # That debt is waited for with part of this one at hand.
+    client.send(b"UPLOAD b 50000 0\n" + content[:1000])
+    server.reactor.turn()
+    client.send(content[1000:30_000], content[30_000:])
+    pass_time(server, 3)
+
+    assert client.received.count(b"OK stored=") == 1
+    assert server.files()["b"] == content

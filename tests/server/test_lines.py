@@ -344,6 +344,23 @@ def test_commands_sent_ahead_are_answered_between_those_to_others(server: Server
     server.reactor.ticks = 0.0
 
 
+def test_a_payload_that_goes_on_in_the_next_read_is_never_taken_for_commands(
+    server: Server,
+) -> None:
+    client = server.connect()
+    server.reactor.ticks = 0.001
+    # 3 KiB each, so that reads of 64 KiB end within one; and its lines would be commands.
+    payload = b"ECHO no\n" * 384
+    names = [b"f%d" % number for number in range(200)]
+    client.send(b"".join(b"UPLOAD %s %d 0\n%s" % (name, len(payload), payload) for name in names))
+    server.settle()
+    server.reactor.ticks = 0.0
+
+    assert client.received.count(b"OK stored=") == len(names)
+    assert b"no\n" not in client.received
+    assert server.files() == {name.decode(): payload for name in names}
+
+
 @pytest.mark.parametrize("end", ["half_close", "reset"])
 def test_who_ends_between_two_turns_is_answered_or_gone(server: Server, end: str) -> None:
     client = server.connect()
