@@ -135,8 +135,8 @@ def test_killed_between_or_within_any_two_calls_that_change_the_disk(
     lives: Lives, author: Author, random: Random, moments: int, tally: Tally
 ) -> None:
     for _ in range(moments):
-        # A life has some 400 of these calls, those of its start among them.
-        at, how = random.randint(1, 300), random.choice(("before", "after", "torn"))
+        # A life has 90 to 250 of these calls, those of its start among them.
+        at, how = random.randint(1, 120), random.choice(("before", "after", "torn"))
         life = lives.start(at, how)
         if life is not None:
             tally.at_work += dies(author, life)
