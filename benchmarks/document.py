@@ -18,7 +18,7 @@ __all__ = ["picture", "tables"]
 _HEAD = """\
 .. Made by python -m benchmarks.performance --rst; do not edit.
 
-{form}, rounds: {rounds}, on {date}, {processor}, {kernel}; {versions}.
+{form}, on {date}, {processor}, {kernel}; {versions}.
 
 """
 
@@ -26,9 +26,7 @@ _HEAD = """\
 _NOT_VERSIONS = ("date", "processor", "kernel")
 
 
-def tables(
-    groups: Sequence[Group], samples: Samples, facts: Mapping[str, str], rounds: int, quick: bool
-) -> str:
+def tables(groups: Sequence[Group], samples: Samples, facts: Mapping[str, str], quick: bool) -> str:
     """
     The goals and all tables, to be included.
 
@@ -38,10 +36,12 @@ def tables(
     versions = ", ".join(
         f"{key} {value}" for key, value in facts.items() if key not in _NOT_VERSIONS
     )
-    parts = [_HEAD.format(form=form, rounds=rounds, versions=versions, **facts)]
+    parts = [_HEAD.format(form=form, versions=versions, **facts)]
     parts.append(restructured(goals_table(samples, "**"), (26, 30, 36, 8)))
     for group in groups:
-        parts.append(f"\n{group.title}\n{'~' * len(group.title)}\n\n{group.about}\n\n")
+        rounds = samples.rounds(group.key)
+        about = f"{group.about}  {rounds} round{'s' * (rounds != 1)}."
+        parts.append(f"\n{group.title}\n{'~' * len(group.title)}\n\n{about}\n\n")
         parts.append(restructured(table(group, samples)))
     return "".join(parts)
 

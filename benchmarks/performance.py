@@ -2,7 +2,7 @@
 How fast filesrv is beside others: every row of the tables in docs/performance.rst.
 
     python -m benchmarks.performance [--quick] [--rows KEY,KEY] [--rounds N] [--json FILE]
-                                     [--rst FILE] [--picture FILE]
+                                     [--join FILE …] [--rst FILE] [--picture FILE]
 
 It starts the servers that are installed (vsftpd, pyftpdlib, Twisted's FTP, nginx with DAV,
 rsync's daemon), each on a free port of this machine and with a directory in memory, and
@@ -55,8 +55,15 @@ def _arguments() -> argparse.Namespace:
     known = ", ".join(group.key for group in GROUPS)
     parser.add_argument("--quick", action="store_true", help="small sizes: about a minute")
     parser.add_argument("--rows", type=_groups, default=list(GROUPS), help=f"only: {known}")
-    parser.add_argument("--rounds", type=int, help="how often each row is measured [15]")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="how often each row is measured [15]; 0 only shows what is joined",
+    )
     parser.add_argument("--json", type=Path, help="where all figures go")
+    parser.add_argument(
+        "--join", type=Path, nargs="+", default=[], help="earlier --json that count, too"
+    )
     parser.add_argument("--rst", type=Path, help="where the tables go")
     parser.add_argument("--picture", type=Path, help="where the picture goes, as SVG")
     parser.add_argument("--memory", type=Path, default=Path("/dev/shm"), help="a tmpfs")
@@ -100,7 +107,7 @@ def _measured(group: Group, row: Row, samples: Samples) -> bool:
 def main() -> int:
     """Measure, and show what was found."""
     arguments = _arguments()
-    rounds = arguments.rounds or _ROUNDS[arguments.quick]
+    rounds = _ROUNDS[arguments.quick] if arguments.rounds is None else arguments.rounds
     os.sched_setaffinity(0, {CLIENT})
     # Programs that are installed have their bytecode; so shall those that are measured.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -108,6 +115,15 @@ def main() -> int:
     # Whoever stops it leaves no server and no file behind, either.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     samples = Samples()
+    for file in arguments.join:
+        samples.join(json.loads(file.read_text())["samples"])
+    failures = _measured_all(arguments, rounds, samples) if rounds else 0
+    _show(arguments, samples)
+    return 1 if failures else 0
+
+
+def _measured_all(arguments: argparse.Namespace, rounds: int, samples: Samples) -> int:
+    """Start the servers, and measure; returns how often a row failed."""
     if CLIENT == SERVER:
         print("there is one core only, for servers and clients", file=sys.stderr)
     with Bench(QUICK if arguments.quick else FULL, arguments.memory, arguments.disk) as bench:
@@ -115,11 +131,10 @@ def main() -> int:
         missing = bench.missing
     for words in missing:
         print(f"missing: {words}", file=sys.stderr)
-    _show(arguments, samples, rounds)
-    return 1 if failures else 0
+    return failures
 
 
-def _show(arguments: argparse.Namespace, samples: Samples, rounds: int) -> None:
+def _show(arguments: argparse.Namespace, samples: Samples) -> None:
     """Print the tables, and write what was asked for."""
     for group in arguments.rows:
         print(f"\n{group.title}\n{plain(table(group, samples))}")
@@ -129,10 +144,10 @@ def _show(arguments: argparse.Namespace, samples: Samples, rounds: int) -> None:
             print(f"{holds:4}{what}: {goal}\n    {found}")
     known = facts()
     if arguments.json:
-        written = {"facts": known, "rounds": rounds, "samples": samples.found}
+        written = {"facts": known, "samples": samples.found}
         arguments.json.write_text(json.dumps(written, indent=1) + "\n")
     if arguments.rst:
-        arguments.rst.write_text(tables(arguments.rows, samples, known, rounds, arguments.quick))
+        arguments.rst.write_text(tables(arguments.rows, samples, known, arguments.quick))
     if arguments.picture:
         arguments.picture.write_text(picture(samples))
 

@@ -82,6 +82,19 @@ class Samples:
         for key, value in figures.items():
             of_line.setdefault(key, []).append(value)
 
+    def join(self, others: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> None:
+        """Keep what an earlier run has found, too."""
+        for group, lines in others.items():
+            for line, keys in lines.items():
+                of_line = self.found.setdefault(group, {}).setdefault(line, {})
+                for key, values in keys.items():
+                    of_line.setdefault(key, []).extend(values)
+
+    def rounds(self, group: str) -> int:
+        """How often the rows of a table were measured."""
+        of_group = self.found.get(group, {}).values()
+        return max((len(values) for keys in of_group for values in keys.values()), default=0)
+
     def lines(self, group: str) -> Sequence[str]:
         """The lines of a table."""
         return list(self.found.get(group, {}))
