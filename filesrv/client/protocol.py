@@ -26,7 +26,7 @@ from filesrv.client.exchange import Exchange
 from filesrv.client.incoming import Incoming
 from filesrv.client.turns import MAX_LINE, TOO_LONG, Turn, WriteRight
 from filesrv.transfer.liveness import Liveness, Peer
-from filesrv.transfer.receive import READ_SIZE
+from filesrv.transfer.receive import FRESH_READ_SIZE
 from filesrv.transfer.send import Outflow
 from filesrv.transfer.sockets import (
     LINE_READ_SIZE,
@@ -267,12 +267,12 @@ class ClientProtocol(Incoming):
         if head is not None:  # Over the one before it, nobody may have watched.
             self._peer.wake()
         if isinstance(head, Exchange):
-            self._read(READ_SIZE if head.brings else LINE_READ_SIZE)
+            self._read(FRESH_READ_SIZE if head.brings else LINE_READ_SIZE)
             self._set_hold(_Hold.NOBODY_WAITS, False)
             return
         if head is not None and head.raw_wanted is not None:
-            largest = READ_SIZE if head.pace is None else head.pace.chunk
-            self._read(min(READ_SIZE, largest), lines=False)
+            largest = FRESH_READ_SIZE if head.pace is None else head.pace.chunk
+            self._read(min(FRESH_READ_SIZE, largest), lines=False)
         else:
             self._read(LINE_READ_SIZE)
         self._set_hold(_Hold.NOBODY_WAITS, head is not None and not head.waits)
