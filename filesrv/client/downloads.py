@@ -145,20 +145,25 @@ class Downloads:
         head = unwritten.head
         if head is None:
             return False
-        if (
+        right = (
             not self._verify
             or await self._digest_of(connection, download, head) == unwritten.hexdigest()
-        ):
-            place = download.open_place()
-            try:
-                await unwritten.publish(place, self._flushing)
-                return True
-            except FileExistsError:
-                pass  # A part of it is there already, perhaps somebody else's.
-            finally:
-                place.close()
+        )
+        if right and await self._published(download, unwritten):
+            return True
         unwritten.hand_over(self._partial(download))
         return False
+
+    async def _published(self, download: Download, unwritten: Unwritten) -> bool:
+        """Give it its name, unless a part of it is there already, perhaps somebody else's."""
+        place = download.open_place()
+        try:
+            await unwritten.publish(place, self._flushing)
+        except FileExistsError:
+            return False
+        finally:
+            place.close()
+        return True
 
     async def _in_partial(
         self, connection: Connection, download: Download, journey: Journey
