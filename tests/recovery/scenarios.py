@@ -194,10 +194,12 @@ class _Measuring:
         wait_until(lambda: min(held(), other_held()) >= _BEGUN, _AT_MOST, "the first bytes")
         ends = site.network.client_ends()
         cut = time.monotonic()
-        scenario.cut(site)
-        # What the daemon's log tells is there later, too.
-        if scenario.client_notices:
-            self._client_notices(cut, ends)
+        # What the daemon's log tells is there later, too; what the client's kernel tells is
+        # not, and a daemon that is restarted takes its time to start.
+        with ThreadPoolExecutor(1) as beside:
+            notices = beside.submit(self._client_notices, cut, ends)
+            scenario.cut(site)
+            notices.result()
         if scenario.server_notices:
             self._server_notices(cut, len(runs))
         if scenario.gives_up:
@@ -264,6 +266,8 @@ class _Measuring:
 
     def _client_notices(self, cut: float, ends: set[str]) -> None:
         """Wait until none of its connections stands any more for the client's kernel."""
+        if not self.scenario.client_notices:
+            return
         network = self.site.network
         gone = wait_until(
             lambda: not ends & network.client_ends(), self._longest, "the client's notice", _LOOK
