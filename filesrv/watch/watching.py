@@ -6,24 +6,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.task import LoopingCall
-from twisted.web.server import Site
 
 from filesrv.server.factory import FilesrvFactory
 from filesrv.server.shelves import CannotOpen
 from filesrv.watch.answers import Desk
 from filesrv.watch.control import Control
-from filesrv.watch.delay import Delay
 from filesrv.watch.hooks import Hook, Hooks
 from filesrv.watch.ledger import Ledger
-from filesrv.watch.metrics import Metrics
-from filesrv.watch.moment import Moment
 from filesrv.watch.owed import Owed
-from filesrv.watch.page import Health, site
-from filesrv.watch.survey import survey
 from filesrv.wire.names import STATE_DIRECTORY
+
+if TYPE_CHECKING:
+    from twisted.web.server import Site
+
+    from filesrv.watch.pages import Pages
 
 __all__ = ["Watching"]
 
@@ -50,8 +49,7 @@ class Watching:
         self.ledger = Ledger(shelves.events, reactor)
         self._looks = LoopingCall(self.ledger.look)
         self._looks.clock = reactor
-        self._metrics: Metrics | None = None
-        self._delay: Delay | None = None
+        self._pages: Pages | None = None
         self._hooks: Hooks | None = None
         connected = factory.connections
         desk = Desk(
@@ -65,16 +63,12 @@ class Watching:
 
     def pages(self) -> Site:
         """The metrics, counted from here on, and the health, over HTTP."""
-        metrics = self._metrics = Metrics(self._shelves.events)
-        moment = Moment(self.ledger, self._reactor, self._hooks_waiting)
-        metrics.registry.register(moment)
-        self._delay = Delay(self._reactor, metrics.late)
+        from filesrv.watch.pages import Pages  # See there.
 
-        async def prepare() -> None:
-            moment.unfinished = await survey(self._shelves)
-
-        health = Health(self._root, self._shelves, lambda: self._shelves.draining.on)
-        return site(self._reactor, metrics.registry, health, prepare)
+        pages = self._pages = Pages(
+            self._reactor, self._shelves, self.ledger, self._root, self._hooks_waiting
+        )
+        return pages.site
 
     def _run_hooks(self, hook: Hook) -> None:
         path = os.path.join(self._root, STATE_DIRECTORY, "hooks.sqlite")
@@ -86,8 +80,8 @@ class Watching:
         self._hooks.start()
 
     def _hook_ran(self, outcome: str) -> None:
-        if self._metrics is not None:
-            self._metrics.hook_ran(outcome)
+        if self._pages is not None:
+            self._pages.hook_ran(outcome)
 
     def _hooks_waiting(self) -> int:
         return 0 if self._hooks is None else self._hooks.waiting()
@@ -102,8 +96,8 @@ class Watching:
         if self._hook is not None:
             self._run_hooks(self._hook)
         self._looks.start(LOOK_EVERY)
-        if self._delay is not None:
-            self._delay.start()
+        if self._pages is not None:
+            self._pages.start()
 
     async def stop(self) -> None:
         """Look no more."""
@@ -111,6 +105,6 @@ class Watching:
             self._hooks.stop()
         if self._looks.running:
             self._looks.stop()
-        if self._delay is not None:
-            self._delay.stop()
+        if self._pages is not None:
+            self._pages.stop()
         await self._control.stop()

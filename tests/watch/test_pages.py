@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +132,12 @@ def test_what_cannot_be_listened_on_is_said_in_a_line(tmp_path: Path) -> None:
         with pytest.raises(AssertionError):
             daemon.start()
     assert daemon.log_lines[-1] == f"filesrv: cannot listen on {place}: Address already in use"
+
+
+def test_a_daemon_without_pages_starts_without_the_web_server_and_the_metrics() -> None:
+    code = "import sys, filesrv.service; print(*sorted(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    imported = ran.stdout.split()
+    assert "filesrv.watch.watching" in imported
+    assert not {"twisted.web.server", "prometheus_client"} & set(imported)
