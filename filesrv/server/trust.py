@@ -2,10 +2,11 @@
 How much of a partial file may be gone on with: all that is certainly as it arrived.
 
 While the machine runs, what was written is there, also after the daemon was killed, and
-the seal of the partial file tells that nobody else has touched it.  After a power cut only
-what was flushed is there, and of the rest those blocks whose digests agree.  Where the
-seal is broken, the digests of all blocks are asked: somebody wrote into the file, or the
-daemon was killed between a write and its seal, or the power cut took what was sealed last.
+the seal of the partial file, or the mark of its last write, tells that nobody else has
+touched it.  After a power cut only what was flushed is there, and of the rest those blocks
+whose digests agree.  Where there is neither seal nor mark, the digests of all blocks are
+asked: somebody wrote into the file, or the daemon was killed just between a write and its
+seal, or the power cut took what was sealed last.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def trusted(row: Unfinished, partial: Partial) -> int:
 
     @raise OSError: the disk failed.
     """
-    if partial.sealed():
+    if partial.sealed() or partial.marked():
         return partial.size if _same_boot(row) else _flushed(row, partial)
     if not _same_boot(row):
         return 0

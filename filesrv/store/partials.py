@@ -8,8 +8,11 @@ no counter in memory is ever believed.
 The seal says that both files are as we left them, after each write.  It is made of what the
 kernel changes with every write, and of the digests, so that it tells also after the daemon
 was killed whether somebody else has touched either.  With it stands the digest of what
-there was then behind the whole blocks, for where the seal is broken by a kill just between
-a write and its seal.
+there was then behind the whole blocks, for where the seal is broken.
+
+A daemon that has much to do is killed within a write more often than not, and then the file
+is longer than the seal says.  So in the place of the seal there is a mark while a write goes
+on, and who finds one sees by the times of both files that nothing else has come after it.
 """
 
 from __future__ import annotations
@@ -41,6 +44,13 @@ _NOTE = struct.Struct("<Q32s")
 
 #: Where the digests of the blocks begin.
 _DIGESTS = _SEAL_SIZE + _NOTE.size
+
+#: What makes a mark another than the seal.
+_WRITING = b"writing"
+
+#: Nanoseconds between the mark and the write: the clock of a file system ticks every 10 ms
+#: at most, and the rest is for a daemon that has to wait for its processor in between.
+_MARKED_WITHIN = 100_000_000
 
 #: Bytes that a file may take beyond its size without any being reserved: file systems
 #: round up, to 64 KiB at most, and count what finds the blocks.
@@ -82,6 +92,8 @@ class Partial:
                 raise
         self._write_back = WriteBack(self.descriptor, self.size, durable)
         self._touched = False
+        #: The note under the seal; empty where something has changed since.
+        self._note = b""
 
     @property
     def _blocks(self) -> int:
@@ -105,6 +117,8 @@ class Partial:
         """
         view = memoryview(data)
         with self._changing():
+            if self._note and not self._touched:
+                self._mark(self._note)
             while view:
                 written = os.pwrite(self.descriptor, view, self.size)
                 self.size += written
@@ -142,6 +156,7 @@ class Partial:
             yield
         finally:
             self._as_left = self.stat()
+            self._note = b""
 
     def load_blocks(self, length: int) -> bytes:
         """The first C{length} bytes of the block digests, or fewer if fewer are kept."""
@@ -176,23 +191,43 @@ class Partial:
         """
         if not self.touched:
             note = _NOTE.pack(self.size, end)
-            os.pwrite(self._blocks, self._seal(note, self._as_left or self.stat()) + note, 0)
+            version = status_of(self._as_left or self.stat()).version
+            os.pwrite(self._blocks, self._seal(note, version.encode()) + note, 0)
+            self._note = note
 
     def sealed(self) -> bool:
         """Whether nobody has touched either file since L{seal}."""
-        found = os.pread(self._blocks, _DIGESTS, 0)
-        return found[:_SEAL_SIZE] == self._seal(found[_SEAL_SIZE:], self.stat())
+        return self._has(status_of(self.stat()).version.encode())
+
+    def _mark(self, note: bytes) -> None:
+        """Say that a write of ours is what comes now."""
+        with suppress(OSError):  # Without a mark, it is only more work to go on after a kill.
+            os.pwrite(self._blocks, self._seal(note, _WRITING), 0)
+
+    def marked(self) -> bool:
+        """
+        Whether nothing was done to either file since L{seal} but a write of ours that was
+        not finished.  What there is of it is as it is to be.
+        """
+        found, mark = self.stat(), os.fstat(self._blocks)
+        soon = abs(found.st_ctime_ns - mark.st_mtime_ns) <= _MARKED_WITHIN
+        longer = found.st_size >= self.note()[0]
+        return soon and longer and self._has(_WRITING)
 
     def note(self) -> tuple[int, bytes]:
         """The size at the last L{seal}, and the digest that was given it; 0 if none was."""
         found = os.pread(self._blocks, _NOTE.size, _SEAL_SIZE)
         return _NOTE.unpack(found) if len(found) == _NOTE.size else (0, b"")
 
-    def _seal(self, note: bytes, found: os.stat_result) -> bytes:
+    def _seal(self, note: bytes, state: bytes) -> bytes:
         seal = self._kept.copy()
         seal.update(note)
-        seal.update(status_of(found).version.encode())
+        seal.update(state)
         return seal.digest()
+
+    def _has(self, state: bytes) -> bool:
+        found = os.pread(self._blocks, _DIGESTS, 0)
+        return found[:_SEAL_SIZE] == self._seal(found[_SEAL_SIZE:], state)
 
     def _restore_kept(self) -> None:
         """Know what is kept in the file of the digests."""
@@ -222,11 +257,14 @@ class Partial:
 
     def give_back(self) -> None:
         """Free what was reserved behind the end: who knows whether the client returns."""
-        was_sealed = self.sealed()
+        was_sealed, was_marked = self.sealed(), self.marked()
         self.truncate(self.size)
+        size, end = self.note()
         if was_sealed:
             with suppress(OSError):
-                self.seal(self.note()[1])
+                self.seal(end)
+        elif was_marked:
+            self._mark(_NOTE.pack(size, end))
 
     def publish(self, root: Root, name: str, replace: bool, modified: int | None) -> None:
         """

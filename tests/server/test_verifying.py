@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from filesrv.server.trust import restored_digests
+from filesrv.store.partials import Partial
 from tests.support.memory import Server
 from tests.support.scripted import Conversation
+from tests.support.torn import killed_within
 
 BLOCK = 4 * 1024 * 1024
 CONTENT = os.urandom(BLOCK) + os.urandom(BLOCK) + b"the rest"
@@ -302,6 +305,29 @@ class TestTrust:
         client.says(CONTENT[good:])
         assert server.files() == {"f": CONTENT}
         server.close()
+
+    def test_after_a_kill_within_a_write_no_more_than_a_block_is_read_again(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        partial = server.shelves.uploads.partials.open(self._broken(server, BLOCK + 3).name)
+        partial.seal(restored_digests(partial).end())
+        killed_within(partial, CONTENT[BLOCK + 3 : BLOCK + 2003], monkeypatch)
+        read = []
+        real = Partial.read
+
+        def counted(partial: Partial, offset: int, length: int) -> bytes:
+            data = real(partial, offset, length)
+            read.append(len(data))
+            return data
+
+        monkeypatch.setattr(Partial, "read", counted)
+        client = server.connect()
+        reply = client.asks(b"UPLOAD f %d" % len(CONTENT))[0]
+
+        assert reply.startswith(f"OK offset={BLOCK + 1003} ")
+        assert sum(read) == 1003
+        client.says(CONTENT[BLOCK + 1003 :])
+        assert server.files() == {"f": CONTENT}
 
     def test_digests_that_do_not_fit_are_not_believed_either(self, server: Server) -> None:
         place = self._broken(server, BLOCK + 3)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from filesrv.store.partials import Partials
+from filesrv.store.partials import Partial, Partials
 from filesrv.store.root import Root
 from filesrv.wire.errors import Exists
 from tests.support.memory import open_descriptors
+from tests.support.torn import killed_within
 
 
 @pytest.fixture
@@ -148,3 +149,102 @@ def test_one_that_cannot_be_published_is_kept(partials: Partials, tmp_path: Path
     assert partial.read(0, 9) == b"new"
     assert partial.load_blocks(99) == b"d" * 32
     partial.close()
+
+
+class TestMark:
+    """Of a daemon that was killed within a write."""
+
+    def _killed(self, partials: Partials, monkeypatch: pytest.MonkeyPatch) -> Partial:
+        partial = partials.open("id")
+        partial.write(b"a" * 1000)
+        partial.save_blocks(0, b"d" * 32)
+        partial.seal(b"e" * 32)
+        killed_within(partial, b"b" * 500, monkeypatch)
+        return partials.open("id")
+
+    def test_what_a_write_left_is_known_as_ours(
+        self, partials: Partials, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        again = self._killed(partials, monkeypatch)
+
+        assert again.size == 1250
+        assert again.marked()
+        assert not again.sealed()
+        assert again.note() == (1000, b"e" * 32)
+        again.seal(b"f" * 32)
+        assert again.sealed()
+        assert not again.marked()
+        again.close()
+
+    def test_what_was_reserved_can_be_given_back_without_losing_that(
+        self, partials: Partials, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        again = self._killed(partials, monkeypatch)
+        again.give_back()
+        again.close()
+
+        again = partials.open("id")
+        assert again.marked()
+        again.close()
+
+    def test_a_write_of_what_was_not_sealed_leaves_no_mark(
+        self, partials: Partials, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        partial = partials.open("id")
+        partial.write(b"a" * 1000)
+        killed_within(partial, b"b" * 500, monkeypatch)
+
+        again = partials.open("id")
+        assert not again.marked()
+        again.close()
+
+    def test_what_somebody_else_does_later_is_not_ours(
+        self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._killed(partials, monkeypatch).close()
+        # As if the write had been a second before what was done to the file.
+        earlier = (place / "id").stat().st_ctime_ns - 10**9
+        os.utime(place / "id.blocks", ns=(earlier, earlier))
+
+        again = partials.open("id")
+        assert not again.marked()
+        again.close()
+
+    @pytest.mark.parametrize("at", [0, 32, 40, 72])
+    def test_another_mark_or_note_or_digest_is_not_ours(
+        self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    ) -> None:
+        self._killed(partials, monkeypatch).close()
+        with (place / "id.blocks").open("r+b") as file:
+            file.seek(at)
+            file.write(b"?")
+
+        again = partials.open("id")
+        assert not again.marked()
+        again.close()
+
+    def test_a_shorter_file_is_not_ours(
+        self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._killed(partials, monkeypatch).close()
+        os.truncate(place / "id", 999)
+
+        again = partials.open("id")
+        assert not again.marked()
+        again.close()
+
+    def test_what_somebody_else_wrote_before_is_not_marked_as_ours(
+        self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        partial = partials.open("id")
+        partial.write(b"a" * 1000)
+        partial.seal(b"e" * 32)
+        with (place / "id").open("r+b") as file:
+            file.write(b"?")
+        os.utime(place / "id", (0, 2**33))
+        killed_within(partial, b"b" * 500, monkeypatch)
+
+        again = partials.open("id")
+        assert not again.marked()
+        assert not again.sealed()
+        again.close()
