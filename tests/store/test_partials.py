@@ -177,15 +177,19 @@ class TestMark:
         again.close()
 
     def test_what_was_reserved_can_be_given_back_without_losing_that(
-        self, partials: Partials, monkeypatch: pytest.MonkeyPatch
+        self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         again = self._killed(partials, monkeypatch)
+        earlier = (place / "id").stat().st_ctime_ns - 5 * 10**7
+        os.utime(place / "id.blocks", ns=(earlier, earlier))
         again.give_back()
         again.close()
 
         again = partials.open("id")
         assert again.marked()
         again.close()
+        # The mark is as late as the truncation, which may be long after the kill.
+        assert (place / "id.blocks").stat().st_mtime_ns > earlier
 
     def test_a_write_of_what_was_not_sealed_leaves_no_mark(
         self, partials: Partials, monkeypatch: pytest.MonkeyPatch
