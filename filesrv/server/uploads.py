@@ -262,7 +262,10 @@ class Uploads:
         with refusals(name, ours=True):
             partial = self.partials.open(row.id)
             try:
-                return restored_digests(partial).blocks()
+                digests = restored_digests(partial)
+                with suppress(OSError):  # Without a seal, it is only more work to go on.
+                    partial.seal(digests.end())
+                return digests.blocks()
             finally:
                 partial.close()
 

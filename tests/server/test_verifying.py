@@ -306,12 +306,17 @@ class TestTrust:
         assert server.files() == {"f": CONTENT}
         server.close()
 
+    @pytest.mark.parametrize("asked", [b"", b"SUMS f\n"], ids=["at once", "after SUMS"])
     def test_after_a_kill_within_a_write_no_more_than_a_block_is_read_again(
-        self, server: Server, monkeypatch: pytest.MonkeyPatch
+        self, server: Server, monkeypatch: pytest.MonkeyPatch, asked: bytes
     ) -> None:
         partial = server.shelves.uploads.partials.open(self._broken(server, BLOCK + 3).name)
         partial.seal(restored_digests(partial).end())
         killed_within(partial, CONTENT[BLOCK + 3 : BLOCK + 2003], monkeypatch)
+        if asked:
+            server.connect().says(asked)
+            # The mark was long ago by now, and its file has another time.
+            monkeypatch.setattr("filesrv.store.partials._MARKED_WITHIN", -1)
         read = []
         real = Partial.read
 
