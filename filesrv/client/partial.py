@@ -45,6 +45,10 @@ WITHOUT_NOTE = 256 * 1024
 #: The mark is set right after the write whose second it keeps.
 _SET_WITHIN = 2 * NANOSECONDS
 
+#: Nanoseconds between the time that the digests are given before a write and that of the
+#: write: the clock of a file system ticks every 10 ms at most.
+_WRITTEN_WITHIN = NANOSECONDS // 10
+
 
 class PartialDownload:
     """
@@ -97,9 +101,12 @@ class PartialDownload:
             self.version = version
         else:
             size = 0
-        kept = self._read_digests() if size and self._is_as_left() else b""
+        ours = self._is_as_left() or self._was_being_written()
+        kept = self._read_digests() if size and ours else b""
         self.digests = FileDigests(lambda: self._descriptor, kept, self._keep_digests)
         self._truncate(size)
+        if kept:
+            self._leave_mark()
 
     def _is_as_left(self) -> bool:
         """
@@ -116,6 +123,22 @@ class PartialDownload:
         now = os.fstat(self._descriptor).st_mtime_ns
         marked = now - now % NANOSECONDS + _mark(self.size)
         os.utime(self._descriptor, ns=(marked, marked))
+
+    def _announce_write(self) -> None:
+        """
+        Say by the time of the digests that a write of ours is what comes now: who has much
+        to receive is mostly killed within one, before its mark.
+        """
+        with suppress(OSError):  # There are none yet.
+            os.utime(self._digests, dir_fd=self._place.directory, follow_symlinks=False)
+
+    def _was_being_written(self) -> bool:
+        """Whether nothing was done to the file since such a write of ours began."""
+        with suppress(OSError):
+            announced = os.stat(self._digests, dir_fd=self._place.directory, follow_symlinks=False)
+            written = os.fstat(self._descriptor)
+            return abs(written.st_ctime_ns - announced.st_ctime_ns) <= _WRITTEN_WITHIN
+        return False
 
     def _read_digests(self) -> bytes:
         with suppress(OSError):
@@ -196,6 +219,8 @@ class PartialDownload:
         """
         before = self.size
         view = memoryview(data)
+        if self._verify and before:
+            self._announce_write()
         while view:
             written = os.pwrite(self._descriptor, view, self.size)
             self.size += written

@@ -20,10 +20,13 @@ from filesrv.client.places import place_at
 from filesrv.disk import writeback
 from filesrv.disk.flushing import Flushing
 from filesrv.disk.writeback import EVERY
+from filesrv.transfer.digest import BLOCK_SIZE
 from filesrv.wire.replies import MalformedReply
+from tests.support.torn import killed_within
 
 SIZE = WITHOUT_NOTE + 1000
 OLD, NEW = b"o" * SIZE, b"n" * SIZE
+LONG = bytes(3 * BLOCK_SIZE + 1000)
 
 
 def head(offset: int = 0, version: str = "v1", size: int = SIZE) -> FetchHead:
@@ -130,6 +133,63 @@ def test_after_a_crash_of_the_machine_only_what_was_flushed_counts(
     broken_off(path, keep=keep)
 
     assert opened(path, boot="another").size == trusted
+
+
+def killed_within_a_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The partial file that is left, of three blocks and half of a write."""
+    partial = opened(path)
+    partial.begin(head(size=len(LONG)))
+    for start in range(0, 3 * BLOCK_SIZE, BLOCK_SIZE // 2):
+        partial.write(LONG[start : start + BLOCK_SIZE // 2])
+    place = path.parent / ".f.filesrv-part"
+    kept = changed(place.with_name(place.name + ".blocks"))
+    wait_for_a_tick_after(kept, path)
+    killed_within(partial.write, place, LONG[3 * BLOCK_SIZE :], monkeypatch)
+    partial.close(keep=False)
+    assert changed(place.with_name(place.name + ".blocks")) > kept
+    return place
+
+
+def changed(path: Path) -> int:
+    return path.stat().st_ctime_ns
+
+
+def wait_for_a_tick_after(time: int, path: Path) -> None:
+    """Of the file system's clock, which ticks a hundred times a second at least."""
+    while True:
+        path.with_name("clock").touch()
+        if changed(path.with_name("clock")) > time:
+            return
+
+
+def test_digests_are_kept_over_a_kill_within_a_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_within_a_write(path, monkeypatch)
+
+    for _ in range(2):
+        partial = opened(path)
+        assert partial.size == 3 * BLOCK_SIZE + 500
+        assert partial.digests.position == 3 * BLOCK_SIZE
+        partial.close(keep=False)
+        # That it was a write of ours was noted the first time.
+        monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", -1)
+
+
+def test_no_digests_are_believed_of_what_somebody_else_wrote_into_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = killed_within_a_write(path, monkeypatch)
+    monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", 0)
+    wait_for_a_tick_after(changed(place.with_name(place.name + ".blocks")), path)
+    with place.open("r+b") as file:
+        file.write(b"?")
+
+    partial = opened(path)
+
+    assert partial.size == 3 * BLOCK_SIZE + 500
+    assert partial.digests.position == 0
+    partial.close(keep=False)
 
 
 def test_a_partial_file_that_is_a_link_is_not_followed(path: Path) -> None:

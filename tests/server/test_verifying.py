@@ -310,9 +310,11 @@ class TestTrust:
     def test_after_a_kill_within_a_write_no_more_than_a_block_is_read_again(
         self, server: Server, monkeypatch: pytest.MonkeyPatch, asked: bytes
     ) -> None:
-        partial = server.shelves.uploads.partials.open(self._broken(server, BLOCK + 3).name)
+        place = self._broken(server, BLOCK + 3)
+        partial = server.shelves.uploads.partials.open(place.name)
         partial.seal(restored_digests(partial).end())
-        killed_within(partial, CONTENT[BLOCK + 3 : BLOCK + 2003], monkeypatch)
+        killed_within(partial.write, place, CONTENT[BLOCK + 3 : BLOCK + 2003], monkeypatch)
+        partial.close()
         if asked:
             server.connect().says(asked)
             # The mark was long ago by now, and its file has another time.

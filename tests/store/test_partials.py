@@ -154,18 +154,19 @@ def test_one_that_cannot_be_published_is_kept(partials: Partials, tmp_path: Path
 class TestMark:
     """Of a daemon that was killed within a write."""
 
-    def _killed(self, partials: Partials, monkeypatch: pytest.MonkeyPatch) -> Partial:
+    def _killed(self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch) -> Partial:
         partial = partials.open("id")
         partial.write(b"a" * 1000)
         partial.save_blocks(0, b"d" * 32)
         partial.seal(b"e" * 32)
-        killed_within(partial, b"b" * 500, monkeypatch)
+        killed_within(partial.write, place / "id", b"b" * 500, monkeypatch)
+        partial.close()
         return partials.open("id")
 
     def test_what_a_write_left_is_known_as_ours(
-        self, partials: Partials, monkeypatch: pytest.MonkeyPatch
+        self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        again = self._killed(partials, monkeypatch)
+        again = self._killed(partials, place, monkeypatch)
 
         assert again.size == 1250
         assert again.marked()
@@ -179,7 +180,7 @@ class TestMark:
     def test_what_was_reserved_can_be_given_back_without_losing_that(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        again = self._killed(partials, monkeypatch)
+        again = self._killed(partials, place, monkeypatch)
         earlier = (place / "id").stat().st_ctime_ns - 5 * 10**7
         os.utime(place / "id.blocks", ns=(earlier, earlier))
         again.give_back()
@@ -192,11 +193,12 @@ class TestMark:
         assert (place / "id.blocks").stat().st_mtime_ns > earlier
 
     def test_a_write_of_what_was_not_sealed_leaves_no_mark(
-        self, partials: Partials, monkeypatch: pytest.MonkeyPatch
+        self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         partial = partials.open("id")
         partial.write(b"a" * 1000)
-        killed_within(partial, b"b" * 500, monkeypatch)
+        killed_within(partial.write, place / "id", b"b" * 500, monkeypatch)
+        partial.close()
 
         again = partials.open("id")
         assert not again.marked()
@@ -205,7 +207,7 @@ class TestMark:
     def test_what_somebody_else_does_later_is_not_ours(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self._killed(partials, monkeypatch).close()
+        self._killed(partials, place, monkeypatch).close()
         # As if the write had been a second before what was done to the file.
         earlier = (place / "id").stat().st_ctime_ns - 10**9
         os.utime(place / "id.blocks", ns=(earlier, earlier))
@@ -218,7 +220,7 @@ class TestMark:
     def test_another_mark_or_note_or_digest_is_not_ours(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch, at: int
     ) -> None:
-        self._killed(partials, monkeypatch).close()
+        self._killed(partials, place, monkeypatch).close()
         with (place / "id.blocks").open("r+b") as file:
             file.seek(at)
             file.write(b"?")
@@ -230,7 +232,7 @@ class TestMark:
     def test_a_shorter_file_is_not_ours(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self._killed(partials, monkeypatch).close()
+        self._killed(partials, place, monkeypatch).close()
         os.truncate(place / "id", 999)
 
         again = partials.open("id")
@@ -246,7 +248,8 @@ class TestMark:
         with (place / "id").open("r+b") as file:
             file.write(b"?")
         os.utime(place / "id", (0, 2**33))
-        killed_within(partial, b"b" * 500, monkeypatch)
+        killed_within(partial.write, place / "id", b"b" * 500, monkeypatch)
+        partial.close()
 
         again = partials.open("id")
         assert not again.marked()
