@@ -45,9 +45,10 @@ WITHOUT_NOTE = 256 * 1024
 #: The mark is set right after the write whose second it keeps.
 _SET_WITHIN = 2 * NANOSECONDS
 
-#: Nanoseconds between the time that the digests are given before a write and that of the
-#: write: the clock of a file system ticks every 10 ms at most.
-_WRITTEN_WITHIN = NANOSECONDS // 10
+#: Nanoseconds between the announcement of a write and the write.  The times of files mostly
+#: stand still for a few milliseconds, so that both have the same; what somebody else does
+#: has a later one.
+_WRITTEN_WITHIN = 200_000
 
 
 class PartialDownload:
@@ -107,6 +108,7 @@ class PartialDownload:
         self._truncate(size)
         if kept:
             self._leave_mark()
+            self._announce(write=False)
 
     def _is_as_left(self) -> bool:
         """
@@ -124,20 +126,25 @@ class PartialDownload:
         marked = now - now % NANOSECONDS + _mark(self.size)
         os.utime(self._descriptor, ns=(marked, marked))
 
-    def _announce_write(self) -> None:
+    def _announce(self, write: bool) -> None:
         """
-        Say by the time of the digests that a write of ours is what comes now: who has much
-        to receive is mostly killed within one, before its mark.
+        Say by the time of the digests whether a write of ours is what comes now, or nothing:
+        who has much to receive is mostly killed within one, before its mark.
         """
         with suppress(OSError):  # There are none yet.
-            os.utime(self._digests, dir_fd=self._place.directory, follow_symlinks=False)
+            os.utime(
+                self._digests,
+                None if write else (0, 0),
+                dir_fd=self._place.directory,
+                follow_symlinks=False,
+            )
 
     def _was_being_written(self) -> bool:
         """Whether nothing was done to the file since such a write of ours began."""
         with suppress(OSError):
             announced = os.stat(self._digests, dir_fd=self._place.directory, follow_symlinks=False)
-            written = os.fstat(self._descriptor)
-            return abs(written.st_ctime_ns - announced.st_ctime_ns) <= _WRITTEN_WITHIN
+            since = os.fstat(self._descriptor).st_ctime_ns - announced.st_ctime_ns
+            return bool(announced.st_mtime_ns) and 0 <= since <= _WRITTEN_WITHIN
         return False
 
     def _read_digests(self) -> bytes:
@@ -219,8 +226,7 @@ class PartialDownload:
         """
         before = self.size
         view = memoryview(data)
-        if self._verify and before:
-            self._announce_write()
+        self._announce(write=True)
         while view:
             written = os.pwrite(self._descriptor, view, self.size)
             self.size += written
@@ -228,6 +234,7 @@ class PartialDownload:
         if self._verify and self.digests.position == before:
             self.digests.take(data)
         self._leave_mark()
+        self._announce(write=False)
         self._write_back.grown(self.size)
 
     def replace(self, offset: int) -> Replacement:

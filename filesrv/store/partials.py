@@ -48,9 +48,9 @@ _DIGESTS = _SEAL_SIZE + _NOTE.size
 #: What makes a mark another than the seal.
 _WRITING = b"writing"
 
-#: Nanoseconds between the mark and the write: the clock of a file system ticks every 10 ms
-#: at most, and the rest is for a daemon that has to wait for its processor in between.
-_MARKED_WITHIN = 100_000_000
+#: Nanoseconds between the mark and the write.  The times of files mostly stand still for a
+#: few milliseconds, so that both have the same; what somebody else does has a later one.
+_MARKED_WITHIN = 200_000
 
 #: Bytes that a file may take beyond its size without any being reserved: file systems
 #: round up, to 64 KiB at most, and count what finds the blocks.
@@ -210,7 +210,7 @@ class Partial:
         not finished.  What there is of it is as it is to be.
         """
         found, mark = self.stat(), os.fstat(self._blocks)
-        soon = abs(found.st_ctime_ns - mark.st_mtime_ns) <= _MARKED_WITHIN
+        soon = 0 <= found.st_ctime_ns - mark.st_mtime_ns <= _MARKED_WITHIN
         longer = found.st_size >= self.note()[0]
         return soon and longer and self._has(_WRITING)
 
@@ -257,14 +257,13 @@ class Partial:
 
     def give_back(self) -> None:
         """Free what was reserved behind the end: who knows whether the client returns."""
-        was_sealed, was_marked = self.sealed(), self.marked()
+        was_sealed, (size, end) = self.sealed(), self.note()
+        if self.marked():
+            self._mark(_NOTE.pack(size, end))
         self.truncate(self.size)
-        size, end = self.note()
         if was_sealed:
             with suppress(OSError):
                 self.seal(end)
-        elif was_marked:
-            self._mark(_NOTE.pack(size, end))
 
     def publish(self, root: Root, name: str, replace: bool, modified: int | None) -> None:
         """

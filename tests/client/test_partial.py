@@ -167,6 +167,8 @@ def test_digests_are_kept_over_a_kill_within_a_write(
 ) -> None:
     killed_within_a_write(path, monkeypatch)
 
+    # No test is to depend on when the clock ticks.
+    monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", 10**10)
     for _ in range(2):
         partial = opened(path)
         assert partial.size == 3 * BLOCK_SIZE + 500
@@ -176,18 +178,36 @@ def test_digests_are_kept_over_a_kill_within_a_write(
         monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", -1)
 
 
-def test_no_digests_are_believed_of_what_somebody_else_wrote_into_later(
+def test_no_digests_are_believed_of_what_somebody_else_wrote_into_after_the_kill(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = killed_within_a_write(path, monkeypatch)
-    monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", 0)
-    wait_for_a_tick_after(changed(place.with_name(place.name + ".blocks")), path)
+    wait_for_a_tick_after(changed(place), path)
+    wait_for_a_tick_after(changed(path.with_name("clock")), path)
     with place.open("r+b") as file:
         file.write(b"?")
 
     partial = opened(path)
 
     assert partial.size == 3 * BLOCK_SIZE + 500
+    assert partial.digests.position == 0
+    partial.close(keep=False)
+
+
+def test_no_digests_are_believed_of_what_somebody_else_wrote_into_right_after_a_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", 10**10)
+    partial = opened(path)
+    partial.begin(head(size=len(LONG))).write(LONG[: BLOCK_SIZE + 1])
+    partial.write(LONG[: BLOCK_SIZE - 1])
+    partial.close(keep=False)
+    with (path.parent / ".f.filesrv-part").open("r+b") as file:
+        file.write(b"?")
+
+    partial = opened(path)
+
+    assert partial.size == 2 * BLOCK_SIZE
     assert partial.digests.position == 0
     partial.close(keep=False)
 

@@ -15,6 +15,8 @@ from filesrv.wire.errors import Exists
 from tests.support.memory import open_descriptors
 from tests.support.torn import killed_within
 
+SECOND = 10**9
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
@@ -154,6 +156,11 @@ def test_one_that_cannot_be_published_is_kept(partials: Partials, tmp_path: Path
 class TestMark:
     """Of a daemon that was killed within a write."""
 
+    @pytest.fixture(autouse=True)
+    def slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have no test depend on when the clock ticks."""
+        monkeypatch.setattr("filesrv.store.partials._MARKED_WITHIN", 10 * SECOND)
+
     def _killed(self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch) -> Partial:
         partial = partials.open("id")
         partial.write(b"a" * 1000)
@@ -181,7 +188,7 @@ class TestMark:
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         again = self._killed(partials, place, monkeypatch)
-        earlier = (place / "id").stat().st_ctime_ns - 5 * 10**7
+        earlier = (place / "id").stat().st_ctime_ns - SECOND
         os.utime(place / "id.blocks", ns=(earlier, earlier))
         again.give_back()
         again.close()
@@ -189,7 +196,7 @@ class TestMark:
         again = partials.open("id")
         assert again.marked()
         again.close()
-        # The mark is as late as the truncation, which may be long after the kill.
+        # The mark is as late as what was done to the file, which may be long after the kill.
         assert (place / "id.blocks").stat().st_mtime_ns > earlier
 
     def test_a_write_of_what_was_not_sealed_leaves_no_mark(
@@ -208,8 +215,8 @@ class TestMark:
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self._killed(partials, place, monkeypatch).close()
-        # As if the write had been a second before what was done to the file.
-        earlier = (place / "id").stat().st_ctime_ns - 10**9
+        # As if the write had been long before what was done to the file.
+        earlier = (place / "id").stat().st_ctime_ns - 20 * SECOND
         os.utime(place / "id.blocks", ns=(earlier, earlier))
 
         again = partials.open("id")
