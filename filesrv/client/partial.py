@@ -131,13 +131,12 @@ class PartialDownload:
         Say by the time of the digests whether a write of ours is what comes now, or nothing:
         who has much to receive is mostly killed within one, before its mark.
         """
+        name, place = self._digests, self._place.directory
         with suppress(OSError):  # There are none yet.
-            os.utime(
-                self._digests,
-                None if write else (0, 0),
-                dir_fd=self._place.directory,
-                follow_symlinks=False,
-            )
+            if write:  # Of a file that was looked at, Linux 6.13 has exact times.
+                os.stat(name, dir_fd=place, follow_symlinks=False)
+            times = None if write else (0, 0)
+            os.utime(name, times, dir_fd=place, follow_symlinks=False)
 
     def _was_being_written(self) -> bool:
         """Whether nothing was done to the file since such a write of ours began."""

@@ -202,6 +202,7 @@ class Partial:
     def _mark(self, note: bytes) -> None:
         """Say that a write of ours is what comes now."""
         with suppress(OSError):  # Without a mark, it is only more work to go on after a kill.
+            os.fstat(self._blocks)  # Of a file that was looked at, Linux 6.13 has exact times.
             os.pwrite(self._blocks, self._seal(note, _WRITING), 0)
 
     def marked(self) -> bool:
