@@ -22,6 +22,7 @@ from filesrv.client.errors import Busy, FetchIncomplete
 from filesrv.client.places import Place
 from filesrv.client.state import write_whole
 from filesrv.disk.flushing import Flushing
+from filesrv.disk.moments import follows
 from filesrv.disk.writeback import WriteBack
 from filesrv.wire.names import MAX_PART
 from filesrv.wire.replies import MalformedReply
@@ -44,11 +45,6 @@ WITHOUT_NOTE = 256 * 1024
 
 #: The mark is set right after the write whose second it keeps.
 _SET_WITHIN = 2 * NANOSECONDS
-
-#: Nanoseconds between the announcement of a write and the write.  The times of files mostly
-#: stand still for a few milliseconds, so that both have the same; what somebody else does
-#: has a later one.
-_WRITTEN_WITHIN = 200_000
 
 
 class PartialDownload:
@@ -102,11 +98,16 @@ class PartialDownload:
             self.version = version
         else:
             size = 0
-        ours = self._is_as_left() or self._was_being_written()
+        as_left = self._is_as_left()
+        ours = as_left or self._was_being_written()
         kept = self._read_digests() if size and ours else b""
         self.digests = FileDigests(lambda: self._descriptor, kept, self._keep_digests)
         self._truncate(size)
-        if kept:
+        if size and not ours:
+            # After the next write, nothing would tell that they are not of what is here.
+            self._names.remove_digests(self._place.directory)
+        elif size and not as_left:
+            os.utime(self._descriptor)
             self._leave_mark()
             self._announce(write=False)
 
@@ -128,22 +129,23 @@ class PartialDownload:
 
     def _announce(self, write: bool) -> None:
         """
-        Say by the time of the digests whether a write of ours is what comes now, or nothing:
-        who has much to receive is mostly killed within one, before its mark.
+        Say by the time of the digests whether a write of ours comes at once, or nothing: a
+        client that has much to receive is mostly killed within one, before its mark.
         """
         name, place = self._digests, self._place.directory
-        with suppress(OSError):  # There are none yet.
-            if write:  # Of a file that was looked at, Linux 6.13 has exact times.
-                os.stat(name, dir_fd=place, follow_symlinks=False)
-            times = None if write else (0, 0)
-            os.utime(name, times, dir_fd=place, follow_symlinks=False)
+        with suppress(OSError):  # There are none, or not yet.
+            if write:
+                os.stat(name, dir_fd=place, follow_symlinks=False)  # See filesrv.disk.moments.
+            os.utime(name, None if write else (0, 0), dir_fd=place, follow_symlinks=False)
 
     def _was_being_written(self) -> bool:
-        """Whether nothing was done to the file since such a write of ours began."""
+        """Whether nothing was done to the file since a write of ours that was announced."""
         with suppress(OSError):
             announced = os.stat(self._digests, dir_fd=self._place.directory, follow_symlinks=False)
-            since = os.fstat(self._descriptor).st_ctime_ns - announced.st_ctime_ns
-            return bool(announced.st_mtime_ns) and 0 <= since <= _WRITTEN_WITHIN
+            written = os.fstat(self._descriptor)
+            # What changes the mode of all files, for one, changes only one of the two times.
+            as_announced = announced.st_mtime_ns == announced.st_ctime_ns
+            return as_announced and follows(written.st_ctime_ns, announced.st_ctime_ns)
         return False
 
     def _read_digests(self) -> bytes:
@@ -155,7 +157,7 @@ class PartialDownload:
         return b""
 
     def _keep_digests(self, offset: int, digests: bytes) -> None:
-        if self._head is None or self._head.size <= WITHOUT_NOTE:
+        if self._head is not None and self._head.size <= WITHOUT_NOTE:
             return
         with suppress(OSError):  # They spare reading; nothing depends on them.
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -14,8 +14,8 @@ from twisted.logger import Logger
 from filesrv.server.events import Events, Who
 from filesrv.server.hashing import Hashes
 from filesrv.server.quota import Quota
+from filesrv.server.rechecking import Rechecking
 from filesrv.server.slots import Slots
-from filesrv.server.trust import restored_digests, trusted, verified_prefix
 from filesrv.server.upload import UNWRITTEN_SIZE, Announced, Upload
 from filesrv.store.failures import refusals
 from filesrv.store.partials import Partial, Partials
@@ -59,6 +59,7 @@ class Uploads:
         self.quota = quota
         self.slots = slots
         self.active: set[Upload] = set()
+        self._rechecking = Rechecking(partials, registry)
         self._parked: dict[Key, Upload] = {}
         self._in_memory: set[Upload] = set()
 
@@ -77,7 +78,7 @@ class Uploads:
         row = self._make_way(who.client, announced)
         arrived = self._arrived(row, announced.size)
         if row is not None and row.size == announced.size and announced.offset != 0:
-            await self._recheck(row, breathe)
+            await self._rechecking.recheck(row, breathe)
             # Meanwhile, another connection of the client may have begun.
             self.registry.take_over(who.client, announced.name, Direction.UPLOAD)
             row = self.held(who.client, announced.name)
@@ -177,7 +178,7 @@ class Uploads:
         @raise BadChecksum: the digest is another.
         """
         row = self._whole(who.client, name)
-        await self._recheck(row, breathe)
+        await self._rechecking.recheck(row, breathe)
         row = self._whole(who.client, name)
         upload = self._open(who, row, row.size, row.ended, on_taken_over=lambda: None)
         return self._publish(upload, digest)
@@ -251,54 +252,15 @@ class Uploads:
         The digests of the blocks that are held of a client's unfinished upload, one after
         the other; L{None} if it has none of that name.
         """
+        row = self.held(client, name)
+        if row is not None and not self.is_going_on(client, name):
+            await self._rechecking.recheck(row, breathe)
+            row = self.held(client, name)  # Meanwhile, much may have become of it.
         claim = self.registry.active(client, name, Direction.UPLOAD)
         for upload in self.active:
             if upload.claim is claim:
                 return upload.digests.blocks()
-        row = self.held(client, name)
-        if row is None:
-            return None
-        await self._recheck(row, breathe)
-        with refusals(name, ours=True):
-            partial = self.partials.open(row.id)
-            try:
-                digests = restored_digests(partial)
-                with suppress(OSError):  # Without a seal, it is only more work to go on.
-                    partial.seal(digests.end())
-                return digests.blocks()
-            finally:
-                partial.close()
-
-    async def _recheck(self, row: Unfinished, breathe: Callable[[], Awaitable[None]]) -> None:
-        """
-        Cut what is held of an upload to what is certainly as it arrived: all of it, except
-        after a power cut, or when somebody else wrote into it.
-        """
-        with refusals(row.name, ours=True):
-            if self.partials.status(row.id) is None:
-                return
-            partial = self.partials.open(row.id)
-            try:
-                certain = trusted(row, partial)
-                if certain >= partial.size:
-                    return
-                good = await verified_prefix(row, partial, certain, breathe)
-                now = self.held(row.client, row.name)
-                if now != row or self.registry.active(*row.key) is not None:
-                    return  # It went on meanwhile, checked by somebody else.
-                _log.warn(
-                    "upload of {name}: {good} of {size} bytes are as they arrived",
-                    name=format_word(row.name),
-                    good=good,
-                    size=partial.size,
-                )
-                partial.truncate(good)
-                partial.seal(restored_digests(partial).end())
-                claim = self.registry.claim(row, lambda: None)
-                version = status_of(partial.stat()).version
-                self.registry.release(claim, row.ended or Ending.RESET, version=version)
-            finally:
-                partial.close()
+        return None if row is None else self._rechecking.blocks(row)
 
     def record(self) -> None:
         """Say of every upload, every few seconds, that it is going on."""

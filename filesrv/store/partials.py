@@ -10,9 +10,8 @@ kernel changes with every write, and of the digests, so that it tells also after
 was killed whether somebody else has touched either.  With it stands the digest of what
 there was then behind the whole blocks, for where the seal is broken.
 
-A daemon that has much to do is killed within a write more often than not, and then the file
-is longer than the seal says.  So in the place of the seal there is a mark while a write goes
-on, and who finds one sees by the times of both files that nothing else has come after it.
+A daemon that has much to do is mostly killed within a write.  So in the place of the seal
+there is a mark while one goes on, and the times of both files tell that nothing came after.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from contextlib import contextmanager, suppress
 
 from blake3 import blake3
 
+from filesrv.disk.moments import follows
 from filesrv.disk.writeback import WriteBack
 from filesrv.store.failures import close, refusals
 from filesrv.store.freeing import Freeing
@@ -47,10 +47,6 @@ _DIGESTS = _SEAL_SIZE + _NOTE.size
 
 #: What makes a mark another than the seal.
 _WRITING = b"writing"
-
-#: Nanoseconds between the mark and the write.  The times of files mostly stand still for a
-#: few milliseconds, so that both have the same; what somebody else does has a later one.
-_MARKED_WITHIN = 200_000
 
 #: Bytes that a file may take beyond its size without any being reserved: file systems
 #: round up, to 64 KiB at most, and count what finds the blocks.
@@ -189,31 +185,34 @@ class Partial:
 
         @param end: the digest of what is held behind the whole blocks.
         """
-        if not self.touched:
-            note = _NOTE.pack(self.size, end)
-            version = status_of(self._as_left or self.stat()).version
-            os.pwrite(self._blocks, self._seal(note, version.encode()) + note, 0)
-            self._note = note
+        if self.touched:
+            # Nor is the mark of our last write to be believed.
+            os.pwrite(self._blocks, bytes(_SEAL_SIZE), 0)
+            return
+        note = _NOTE.pack(self.size, end)
+        version = status_of(self._as_left or self.stat()).version
+        os.pwrite(self._blocks, self._seal(note, version.encode()) + note, 0)
+        self._note = note
 
     def sealed(self) -> bool:
         """Whether nobody has touched either file since L{seal}."""
         return self._has(status_of(self.stat()).version.encode())
 
     def _mark(self, note: bytes) -> None:
-        """Say that a write of ours is what comes now."""
+        """Say that a change of ours is what comes at once."""
         with suppress(OSError):  # Without a mark, it is only more work to go on after a kill.
-            os.fstat(self._blocks)  # Of a file that was looked at, Linux 6.13 has exact times.
+            os.fstat(self._blocks)  # See L{filesrv.disk.moments}.
             os.pwrite(self._blocks, self._seal(note, _WRITING), 0)
 
     def marked(self) -> bool:
         """
         Whether nothing was done to either file since L{seal} but a write of ours that was
-        not finished.  What there is of it is as it is to be.
+        not finished, as far as L{follows} can tell.  What there is of it is as it is to be.
         """
-        found, mark = self.stat(), os.fstat(self._blocks)
-        soon = 0 <= found.st_ctime_ns - mark.st_mtime_ns <= _MARKED_WITHIN
-        longer = found.st_size >= self.note()[0]
-        return soon and longer and self._has(_WRITING)
+        changed, mark = self.stat(), os.fstat(self._blocks)
+        at_once = follows(changed.st_ctime_ns, mark.st_mtime_ns)
+        longer = changed.st_size >= self.note()[0]
+        return at_once and longer and self._has(_WRITING)
 
     def note(self) -> tuple[int, bytes]:
         """The size at the last L{seal}, and the digest that was given it; 0 if none was."""
@@ -258,13 +257,20 @@ class Partial:
 
     def give_back(self) -> None:
         """Free what was reserved behind the end: who knows whether the client returns."""
-        was_sealed, (size, end) = self.sealed(), self.note()
-        if self.marked():
-            self._mark(_NOTE.pack(size, end))
+        was_sealed, was_marked, (size, end) = self.sealed(), self.marked(), self.note()
         self.truncate(self.size)
         if was_sealed:
             with suppress(OSError):
                 self.seal(end)
+        elif was_marked:
+            self._mark_again(_NOTE.pack(size, end))
+
+    def _mark_again(self, note: bytes) -> None:
+        # The first brings the digests' time into this tick, and the second is exact.
+        self._mark(note)
+        self._mark(note)
+        with self._changing():
+            os.utime(self.descriptor)
 
     def publish(self, root: Root, name: str, replace: bool, modified: int | None) -> None:
         """
@@ -277,11 +283,12 @@ class Partial:
         """
         if self.touched:
             raise BadChecksum("somebody else wrote into what arrived; go on with what is good")
+        if root.durable:
+            os.fdatasync(self.descriptor)
+        # After what takes long: killed from here on, it is no longer sealed.
         if modified is not None:
             os.utime(self.descriptor, ns=(modified, modified))
             self._as_left = self.stat()
-        if root.durable:
-            os.fdatasync(self.descriptor)
         root.publish(self._directory, self.id, name, replace)
         if self._has_blocks:
             with suppress(FileNotFoundError):

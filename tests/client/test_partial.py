@@ -168,14 +168,14 @@ def test_digests_are_kept_over_a_kill_within_a_write(
     killed_within_a_write(path, monkeypatch)
 
     # No test is to depend on when the clock ticks.
-    monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", 10**10)
+    monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", 10**10)
     for _ in range(2):
         partial = opened(path)
         assert partial.size == 3 * BLOCK_SIZE + 500
         assert partial.digests.position == 3 * BLOCK_SIZE
         partial.close(keep=False)
         # That it was a write of ours was noted the first time.
-        monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", -1)
+        monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", -1)
 
 
 def test_no_digests_are_believed_of_what_somebody_else_wrote_into_after_the_kill(
@@ -194,10 +194,59 @@ def test_no_digests_are_believed_of_what_somebody_else_wrote_into_after_the_kill
     partial.close(keep=False)
 
 
+def test_nor_where_the_modes_were_changed_of_all_files_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = killed_within_a_write(path, monkeypatch)
+    wait_for_a_tick_after(changed(place), path)
+    with place.open("r+b") as file:
+        file.write(b"?")
+    wait_for_a_tick_after(changed(place), path)
+    monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", 10**10)
+    for each in (place.with_name(place.name + ".blocks"), place):
+        each.chmod(0o640)
+
+    partial = opened(path)
+
+    assert partial.digests.position == 0
+    partial.close(keep=False)
+
+
+def test_looking_at_what_is_here_changes_nothing_about_it(path: Path) -> None:
+    partial = opened(path)
+    partial.begin(head(size=len(LONG))).write(LONG[: BLOCK_SIZE + 1])
+    partial.close(keep=False)
+    before = changed(path.parent / ".f.filesrv-part")
+    wait_for_a_tick_after(before, path)
+
+    opened(path).close(keep=False)
+
+    assert changed(path.parent / ".f.filesrv-part") == before
+
+
+def test_what_was_found_changed_once_is_not_believed_after_the_next_write(path: Path) -> None:
+    """Or the digests of before the change would be."""
+    partial = opened(path)
+    partial.begin(head(size=len(LONG))).write(LONG[: 2 * BLOCK_SIZE])
+    partial.close(keep=False)
+    with (path.parent / ".f.filesrv-part").open("r+b") as file:
+        file.write(b"?")
+    partial = opened(path)
+    assert partial.digests.position == 0
+    partial.begin(head(offset=2 * BLOCK_SIZE, size=len(LONG))).write(LONG[:10])
+    partial.close(keep=False)
+
+    partial = opened(path)
+
+    assert partial.size == 2 * BLOCK_SIZE + 10
+    assert partial.digests.position == 0
+    partial.close(keep=False)
+
+
 def test_no_digests_are_believed_of_what_somebody_else_wrote_into_right_after_a_write(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("filesrv.client.partial._WRITTEN_WITHIN", 10**10)
+    monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", 10**10)
     partial = opened(path)
     partial.begin(head(size=len(LONG))).write(LONG[: BLOCK_SIZE + 1])
     partial.write(LONG[: BLOCK_SIZE - 1])

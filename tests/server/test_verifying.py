@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -315,11 +316,11 @@ class TestTrust:
         partial.seal(restored_digests(partial).end())
         killed_within(partial.write, place, CONTENT[BLOCK + 3 : BLOCK + 2003], monkeypatch)
         partial.close()
-        monkeypatch.setattr("filesrv.store.partials._MARKED_WITHIN", 10**10)
+        monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", 10**10)
         if asked:
             server.connect().says(asked)
             # The mark was long ago by now, and its file has another time.
-            monkeypatch.setattr("filesrv.store.partials._MARKED_WITHIN", -1)
+            monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", -1)
         read = []
         real = Partial.read
 
@@ -349,6 +350,59 @@ class TestTrust:
 
         assert server.connect().asks(b"STAT f")[0].startswith("ERR NOT_FOUND ")
         assert server.connect().asks(b"UPLOAD f %d" % len(CONTENT))[0].startswith("OK offset=0 ")
+
+    @pytest.mark.parametrize("asked", [b"SUMS f\n", b"UPLOAD f %d\n" % len(CONTENT)])
+    def test_what_somebody_writes_during_the_check_is_not_believed_either(
+        self, server: Server, asked: bytes
+    ) -> None:
+        place = self._broken(server, 2 * BLOCK + 3)
+        self._damage(place, 2 * BLOCK + 1)
+        server.reactor.ticks = 0.01
+        client = server.connect()
+        client.send(asked)
+        server.reactor.turn()
+        assert client.new() == b""
+        with place.open("r+b") as file:
+            file.write(b"damage")
+        os.utime(place, (0, 2**33 + 1))
+        server.settle()
+        server.reactor.ticks = 0.0
+
+        client = server.connect()
+        assert client.asks(b"UPLOAD f %d" % len(CONTENT))[0].startswith("OK offset=0 ")
+        client.says(CONTENT)
+        assert server.files() == {"f": CONTENT}
+
+    def test_what_somebody_writes_all_the_time_is_refused(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place = self._broken(server, 2 * BLOCK + 3)
+        self._damage(place, 2 * BLOCK + 1)
+        times = itertools.count(2**33 + 1)
+        real = Partial.read
+
+        def written_meanwhile(partial: Partial, offset: int, length: int) -> bytes:
+            os.utime(place, (0, next(times)))
+            return real(partial, offset, length)
+
+        monkeypatch.setattr(Partial, "read", written_meanwhile)
+        reply = server.connect().asks(b"UPLOAD f %d" % len(CONTENT))[0]
+
+        assert reply.startswith("ERR BAD_CHECKSUM somebody else writes into what arrived")
+
+    def test_what_is_discarded_during_the_check_has_no_sums(self, server: Server) -> None:
+        self._damage(self._broken(server, 2 * BLOCK + 3), 2 * BLOCK + 1)
+        client, other = server.connect(), server.connect()
+        server.reactor.ticks = 0.01
+        client.send(b"SUMS f\n")
+        server.reactor.turn()
+        assert client.new() == b""
+        other.send(b"DISCARD f\n")
+        server.settle()
+        server.reactor.ticks = 0.0
+
+        assert client.new().startswith(b"ERR NOT_FOUND ")
+        assert list((server.root / ".filesrv" / "partial").iterdir()) == []
 
     def test_the_check_lets_others_have_their_turn_and_may_be_overtaken(
         self, server: Server

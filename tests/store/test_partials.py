@@ -153,13 +153,21 @@ def test_one_that_cannot_be_published_is_kept(partials: Partials, tmp_path: Path
     partial.close()
 
 
+def wait_for_the_clock_of(path: Path, nanoseconds: int) -> None:
+    """Until the file system's clock has gone on so far."""
+    path.touch()
+    since = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns < since + nanoseconds:
+        path.touch()
+
+
 class TestMark:
     """Of a daemon that was killed within a write."""
 
     @pytest.fixture(autouse=True)
     def slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have no test depend on when the clock ticks."""
-        monkeypatch.setattr("filesrv.store.partials._MARKED_WITHIN", 10 * SECOND)
+        monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", 10 * SECOND)
 
     def _killed(self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch) -> Partial:
         partial = partials.open("id")
@@ -184,20 +192,55 @@ class TestMark:
         assert not again.marked()
         again.close()
 
-    def test_what_was_reserved_can_be_given_back_without_losing_that(
+    def test_what_was_reserved_can_be_given_back_however_long_that_takes(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         again = self._killed(partials, place, monkeypatch)
-        earlier = (place / "id").stat().st_ctime_ns - SECOND
-        os.utime(place / "id.blocks", ns=(earlier, earlier))
-        again.give_back()
+        real = os.ftruncate
+
+        def slowly(descriptor: int, size: int) -> None:
+            wait_for_the_clock_of(place / "clock", 20_000_000)
+            real(descriptor, size)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "ftruncate", slowly)
+            again.give_back()
         again.close()
 
+        monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", 10_000_000)
         again = partials.open("id")
         assert again.marked()
         again.close()
-        # The mark is as late as what was done to the file, which may be long after the kill.
-        assert (place / "id.blocks").stat().st_mtime_ns > earlier
+
+    def test_no_mark_is_left_once_it_is_known_that_somebody_else_wrote(
+        self, partials: Partials, place: Path
+    ) -> None:
+        partial = partials.open("id")
+        partial.write(b"a" * 1000)
+        partial.seal(b"e" * 32)
+        partial.write(b"b" * 1000)
+        with (place / "id").open("r+b") as file:
+            file.write(b"?")
+        os.utime(place / "id", (0, 2**33))
+        partial.seal(b"e" * 32)
+        partial.give_back()
+        partial.close()
+
+        again = partials.open("id")
+        assert not again.marked()
+        assert not again.sealed()
+        again.close()
+
+    def test_what_was_done_before_the_mark_is_not_ours(
+        self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._killed(partials, place, monkeypatch).close()
+        later = (place / "id").stat().st_ctime_ns + SECOND
+        os.utime(place / "id.blocks", ns=(later, later))
+
+        again = partials.open("id")
+        assert not again.marked()
+        again.close()
 
     def test_a_write_of_what_was_not_sealed_leaves_no_mark(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch

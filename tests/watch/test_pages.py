@@ -134,7 +134,7 @@ def test_what_cannot_be_listened_on_is_said_in_a_line(tmp_path: Path) -> None:
     assert daemon.log_lines[-1] == f"filesrv: cannot listen on {place}: Address already in use"
 
 
-def test_a_daemon_without_pages_starts_without_the_web_server_and_the_metrics() -> None:
+def test_the_service_is_imported_without_the_web_server_and_the_metrics() -> None:
     code = "import sys, filesrv.service; print(*sorted(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
