@@ -102,11 +102,11 @@ class PartialDownload:
         ours = as_left or self._was_being_written()
         kept = self._read_digests() if size and ours else b""
         self.digests = FileDigests(lambda: self._descriptor, kept, self._keep_digests)
-        self._truncate(size)
         if size and not ours:
-            # After the next write, nothing would tell that they are not of what is here.
+            # After the next mark, nothing would tell that they are not of what is here.
             self._names.remove_digests(self._place.directory)
-        elif size and not as_left:
+        self._truncate(size)
+        if size and ours and not as_left:
             os.utime(self._descriptor)
             self._leave_mark()
             self._announce(write=False)

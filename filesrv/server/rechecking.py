@@ -88,7 +88,7 @@ class Rechecking:
             partial = self._partials.open(row.id)
             try:
                 certain = trusted(row, partial) >= partial.size
-                digests = restored_digests(partial)
+                digests = restored_digests(partial, keep=certain)
                 if certain:
                     with suppress(OSError):  # Without a seal, it is only more work to go on.
                         partial.seal(digests.end())

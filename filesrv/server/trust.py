@@ -85,11 +85,12 @@ def _verified_end(partial: Partial, good: int) -> int:
     return size - good if digests.end() == digest else 0
 
 
-def restored_digests(partial: Partial) -> BlockDigests:
+def restored_digests(partial: Partial, keep: bool = True) -> BlockDigests:
     """
     The digests of what a partial file holds: those of whole blocks as they were kept, and
     that of the block begun by reading it again.
 
+    @param keep: whether those that were not kept are to be from now on.
     @raise OSError: the disk failed.
     """
     kept = partial.load_blocks(partial.size // BLOCK_SIZE * DIGEST_SIZE)
@@ -97,6 +98,6 @@ def restored_digests(partial: Partial) -> BlockDigests:
     digests = BlockDigests(kept)
     while digests.position < partial.size:
         digests.update(partial.read(digests.position, BLOCK_SIZE))
-    if partial.size:
+    if keep and partial.size:
         partial.save_blocks(len(kept), bytes(digests.complete[len(kept) :]))
     return digests

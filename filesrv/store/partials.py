@@ -281,11 +281,11 @@ class Partial:
         @raise FilesrvError: see L{Root.publish}.
         @raise OSError: the disk failed.
         """
-        if self.touched:
-            raise BadChecksum("somebody else wrote into what arrived; go on with what is good")
         if root.durable:
             os.fdatasync(self.descriptor)
-        # After what takes long: killed from here on, it is no longer sealed.
+        # After what takes long, for somebody else may write meanwhile.
+        if self.touched:
+            raise BadChecksum("somebody else wrote into what arrived; go on with what is good")
         if modified is not None:
             os.utime(self.descriptor, ns=(modified, modified))
             self._as_left = self.stat()

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from filesrv.client.answers import FetchHead
 from filesrv.client.errors import Busy, FetchIncomplete
-from filesrv.client.partial import WITHOUT_NOTE, PartialDownload
+from filesrv.client.partial import WITHOUT_NOTE, PartialDownload, PartialName
 from filesrv.client.places import place_at
 from filesrv.disk import writeback
 from filesrv.disk.flushing import Flushing
@@ -239,6 +239,30 @@ def test_what_was_found_changed_once_is_not_believed_after_the_next_write(path: 
     partial = opened(path)
 
     assert partial.size == 2 * BLOCK_SIZE + 10
+    assert partial.digests.position == 0
+    partial.close(keep=False)
+
+
+def test_digests_that_cannot_be_removed_are_not_believed_the_next_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial = opened(path)
+    partial.begin(head(size=len(LONG))).write(LONG[: 2 * BLOCK_SIZE])
+    partial.close()
+    with (path.parent / ".f.filesrv-part").open("r+b") as file:
+        file.write(b"?")
+        file.seek(0, os.SEEK_END)
+        file.write(b"?")
+
+    def refuse(names: PartialName, directory: int) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartialName, "remove_digests", refuse)
+        with pytest.raises(PermissionError):
+            opened(path, boot="another")
+
+    partial = opened(path)
     assert partial.digests.position == 0
     partial.close(keep=False)
 

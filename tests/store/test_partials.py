@@ -11,7 +11,7 @@ import pytest
 
 from filesrv.store.partials import Partial, Partials
 from filesrv.store.root import Root
-from filesrv.wire.errors import Exists
+from filesrv.wire.errors import BadChecksum, Exists
 from tests.support.memory import open_descriptors
 from tests.support.torn import killed_within
 
@@ -150,6 +150,37 @@ def test_one_that_cannot_be_published_is_kept(partials: Partials, tmp_path: Path
 
     assert partial.read(0, 9) == b"new"
     assert partial.load_blocks(99) == b"d" * 32
+    partial.close()
+
+
+@pytest.mark.parametrize("modified", [None, 10**18])
+def test_what_somebody_writes_while_it_is_flushed_is_not_published(
+    partials: Partials,
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    modified: int | None,
+) -> None:
+    root = Root(str(tmp_path), durable=True)
+    partial = partials.open("id")
+    partial.write(b"content")
+    real = os.fdatasync
+
+    def meanwhile(descriptor: int) -> None:
+        with (place / "id").open("r+b") as file:
+            file.write(b"?")
+        os.utime(place / "id", (0, 2**33))
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", meanwhile)
+        with pytest.raises(BadChecksum):
+            partial.publish(root, "f", replace=True, modified=modified)
+    root.close()
+    partial.seal(b"e" * 32)
+
+    assert not (tmp_path / "f").exists()
+    assert not partial.sealed()
     partial.close()
 
 
