@@ -15,7 +15,7 @@ import pytest
 from filesrv.server.commands import COMMANDS
 from tests.programs.conftest import SERVICE_SCAN, ServiceScan
 from tests.support.daemon import Daemon, program
-from tests.support.transcripts import Block, Session, blocks, same
+from tests.support.transcripts import Block, Session, blocks, same, shown_port
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.rst").read_text(encoding="utf-8")
@@ -54,9 +54,9 @@ def played(
         }
         session = Session(directory, daemon.port, variables)
         session.special["twistd -n filesrv"] = lambda: daemon.log_lines[:7]
-        session.special[SERVICE_SCAN] = lambda: (
-            service_scan.output().replace(str(service_scan.daemon.port), "9000").splitlines()
-        )
+        session.special[SERVICE_SCAN] = lambda: shown_port(
+            service_scan.output(), service_scan.daemon.port
+        ).splitlines()
         found: dict[str, list[tuple[str, list[str], list[str]]]] = {}
         for block in PLAYED:
             found.setdefault(block.section, []).extend(session.play(block))
