@@ -150,6 +150,12 @@ def killed_within_a_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
+def change(place: Path) -> None:
+    """What somebody else does to its first byte."""
+    with place.open("r+b") as file:
+        file.write(b"?")
+
+
 def changed(path: Path) -> int:
     return path.stat().st_ctime_ns
 
@@ -184,8 +190,7 @@ def test_no_digests_are_believed_of_what_somebody_else_wrote_into_after_the_kill
     place = killed_within_a_write(path, monkeypatch)
     wait_for_a_tick_after(changed(place), path)
     wait_for_a_tick_after(changed(path.with_name("clock")), path)
-    with place.open("r+b") as file:
-        file.write(b"?")
+    change(place)
 
     partial = opened(path)
 
@@ -199,8 +204,7 @@ def test_nor_where_the_modes_were_changed_of_all_files_later(
 ) -> None:
     place = killed_within_a_write(path, monkeypatch)
     wait_for_a_tick_after(changed(place), path)
-    with place.open("r+b") as file:
-        file.write(b"?")
+    change(place)
     wait_for_a_tick_after(changed(place), path)
     monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", 10**10)
     for each in (place.with_name(place.name + ".blocks"), place):
@@ -229,8 +233,7 @@ def test_what_was_found_changed_once_is_not_believed_after_the_next_write(path: 
     partial = opened(path)
     partial.begin(head(size=len(LONG))).write(LONG[: 2 * BLOCK_SIZE])
     partial.close(keep=False)
-    with (path.parent / ".f.filesrv-part").open("r+b") as file:
-        file.write(b"?")
+    change(path.parent / ".f.filesrv-part")
     partial = opened(path)
     assert partial.digests.position == 0
     partial.begin(head(offset=2 * BLOCK_SIZE, size=len(LONG))).write(LONG[:10])
@@ -275,8 +278,7 @@ def test_no_digests_are_believed_of_what_somebody_else_wrote_into_right_after_a_
     partial.begin(head(size=len(LONG))).write(LONG[: BLOCK_SIZE + 1])
     partial.write(LONG[: BLOCK_SIZE - 1])
     partial.close(keep=False)
-    with (path.parent / ".f.filesrv-part").open("r+b") as file:
-        file.write(b"?")
+    change(path.parent / ".f.filesrv-part")
 
     partial = opened(path)
 

@@ -192,6 +192,15 @@ def wait_for_the_clock_of(path: Path, nanoseconds: int) -> None:
         path.touch()
 
 
+def vouched_for(partials: Partials) -> tuple[bool, bool]:
+    """Whether what is there is marked, and whether it is sealed, as the next daemon finds it."""
+    partial = partials.open("id")
+    try:
+        return partial.marked(), partial.sealed()
+    finally:
+        partial.close()
+
+
 class TestMark:
     """Of a daemon that was killed within a write."""
 
@@ -239,9 +248,7 @@ class TestMark:
         again.close()
 
         monkeypatch.setattr("filesrv.disk.moments.AT_ONCE", 10_000_000)
-        again = partials.open("id")
-        assert again.marked()
-        again.close()
+        assert vouched_for(partials) == (True, False)
 
     def test_no_mark_is_left_once_it_is_known_that_somebody_else_wrote(
         self, partials: Partials, place: Path
@@ -257,10 +264,7 @@ class TestMark:
         partial.give_back()
         partial.close()
 
-        again = partials.open("id")
-        assert not again.marked()
-        assert not again.sealed()
-        again.close()
+        assert vouched_for(partials) == (False, False)
 
     def test_what_was_done_before_the_mark_is_not_ours(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -269,9 +273,7 @@ class TestMark:
         later = (place / "id").stat().st_ctime_ns + SECOND
         os.utime(place / "id.blocks", ns=(later, later))
 
-        again = partials.open("id")
-        assert not again.marked()
-        again.close()
+        assert vouched_for(partials) == (False, False)
 
     def test_a_write_of_what_was_not_sealed_leaves_no_mark(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -281,9 +283,7 @@ class TestMark:
         killed_within(partial.write, place / "id", b"b" * 500, monkeypatch)
         partial.close()
 
-        again = partials.open("id")
-        assert not again.marked()
-        again.close()
+        assert vouched_for(partials) == (False, False)
 
     def test_what_somebody_else_does_later_is_not_ours(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -293,9 +293,7 @@ class TestMark:
         earlier = (place / "id").stat().st_ctime_ns - 20 * SECOND
         os.utime(place / "id.blocks", ns=(earlier, earlier))
 
-        again = partials.open("id")
-        assert not again.marked()
-        again.close()
+        assert vouched_for(partials) == (False, False)
 
     @pytest.mark.parametrize("at", [0, 32, 40, 72])
     def test_another_mark_or_note_or_digest_is_not_ours(
@@ -306,9 +304,7 @@ class TestMark:
             file.seek(at)
             file.write(b"?")
 
-        again = partials.open("id")
-        assert not again.marked()
-        again.close()
+        assert vouched_for(partials) == (False, False)
 
     def test_a_shorter_file_is_not_ours(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -316,9 +312,7 @@ class TestMark:
         self._killed(partials, place, monkeypatch).close()
         os.truncate(place / "id", 999)
 
-        again = partials.open("id")
-        assert not again.marked()
-        again.close()
+        assert vouched_for(partials) == (False, False)
 
     def test_what_somebody_else_wrote_before_is_not_marked_as_ours(
         self, partials: Partials, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -332,7 +326,4 @@ class TestMark:
         killed_within(partial.write, place / "id", b"b" * 500, monkeypatch)
         partial.close()
 
-        again = partials.open("id")
-        assert not again.marked()
-        assert not again.sealed()
-        again.close()
+        assert vouched_for(partials) == (False, False)
